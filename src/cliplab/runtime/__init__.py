@@ -1,0 +1,1 @@
+"""The bed that both rivers flow over: errors, storage, devices, progress, randomness."""

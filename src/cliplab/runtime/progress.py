@@ -1,0 +1,40 @@
+"""Progress on stderr: rate and remaining time; silent when stderr is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int], None]
+"""Told how many more items are done."""
+
+
+def say(message: str) -> None:
+    """Print one line to stderr, where it never mixes with a command's result."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(label: str, total: int, *, unit: str = "pictures", done: int = 0) -> Iterator[Advance]:
+    """Show a bar while the block runs; the block calls what it is given with each step's count.
+
+    `done` items of `total` were finished before (a resumed run): shown, not counted in the rate.
+    """
+    if total <= 0 or not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=total, completed=done, rate="")
+
+        def advance(count: int) -> None:
+            speed = bars.tasks[0].speed
+            shown = f"{speed:,.1f} {unit}/s" if speed else ""
+            bars.update(task, advance=count, rate=shown)
+
+        yield advance
