@@ -1,0 +1,1 @@
+"""Embeddings to predictions, one method a file."""

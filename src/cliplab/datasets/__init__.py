@@ -1,0 +1,1 @@
+"""Sources of labelled pictures, one file each; each hands on a `Dataset`."""

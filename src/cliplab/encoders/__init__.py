@@ -1,0 +1,1 @@
+"""Weights to an `Encoder`, one family a file."""

@@ -1,0 +1,1 @@
+"""Bytes to pixels: decoding, preprocessing, and a loader that is ordered, bounded and parallel."""

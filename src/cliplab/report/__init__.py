@@ -1,0 +1,1 @@
+"""Scores to a record, and records to tables."""
