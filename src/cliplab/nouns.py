@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+DEFAULT_ENCODER = "ViT-B-32/openai"
 UNLABELLED = -1
 
 

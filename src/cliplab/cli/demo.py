@@ -1,0 +1,27 @@
+"""`cliplab demo`: the whole of seeing on bundled real data, no downloads, about a minute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cliplab.cli import options, show
+
+
+def demo(
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder of the trained CLIP and the run.", rich_help_panel=options.OUTPUT),
+    ] = Path("runs/demo"),
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Train a tiny CLIP on handwritten digits, then see how well it reads digits it never saw.
+
+    Nothing is downloaded: scikit-learn brings the 1,797 pictures. Run again, it trains no more.
+    """
+    from cliplab.demo import demo as demonstrate
+
+    show.demonstration(demonstrate(out, home=home, told=show.line(json)), as_json=json)

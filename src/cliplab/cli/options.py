@@ -1,0 +1,157 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cliplab.nouns import DEFAULT_ENCODER
+
+MODEL, PROTOCOL, PICTURES = "Encoder", "Protocol", "Pictures"
+MACHINE, OUTPUT = "Machine", "Output"
+
+
+Encoder = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        "-e",
+        help="OpenCLIP's ARCH/TAG, or a folder made by `cliplab train clip`.",
+        rich_help_panel=MODEL,
+    ),
+]
+Encoders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--encoder",
+        "-e",
+        help="OpenCLIP's ARCH/TAG, or a folder made by `cliplab train clip`; may be repeated. "
+        f"Default: {DEFAULT_ENCODER}.",
+        rich_help_panel=MODEL,
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        help="A local checkpoint: safetensors, an OpenCLIP state dict, or OpenAI's archive.",
+        rich_help_panel=MODEL,
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="fp32, bf16 or fp16. Default: fp32.",
+        rich_help_panel=MACHINE,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:1, mps.",
+        rich_help_panel=MACHINE,
+    ),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        min=1,
+        help="Pictures encoded at once.",
+        rich_help_panel=MACHINE,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Threads that read and decode. Default: one a core.",
+        rich_help_panel=MACHINE,
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        min=0,
+        help="Of the validation split and the bootstrap.",
+        rich_help_panel=MACHINE,
+    ),
+]
+OnBad = Annotated[
+    str,
+    typer.Option(
+        "--on-bad",
+        help="An unreadable picture is listed (list) or ends the run (fail).",
+        rich_help_panel=PICTURES,
+    ),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        help="Larger pictures count as unreadable: a guard against decompression bombs.",
+        rich_help_panel=PICTURES,
+    ),
+]
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        help="Folder of prepared data and embeddings. Default: CLIPLAB_HOME, else the user's data directory.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print the result as JSON.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Runs = Annotated[
+    Path,
+    typer.Option(
+        "--runs",
+        help="Folder of the runs.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+Features = Annotated[
+    str,
+    typer.Option(
+        "--features",
+        help="What the probe reads: pre (before the projection, as in CLIP's paper) or post.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Normalize = Annotated[
+    bool,
+    typer.Option(
+        "--normalize",
+        help="Scale the probe's features to unit length.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+FixedC = Annotated[
+    float | None,
+    typer.Option(
+        "--c",
+        help="The probe's C. Default: chosen on a validation part of the training pictures.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+
+
+def split_commas(values: Iterable[str]) -> tuple[str, ...]:
+    """`a,b` given once and `a` `b` given apart mean the same."""
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
