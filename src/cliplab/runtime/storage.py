@@ -52,6 +52,8 @@ _ADVICE = {
     errno.EROFS: "{path} lies on a read-only file system: " + _ELSEWHERE + ".",
     errno.EACCES: "No permission to write at {path}: " + _ELSEWHERE + ".",
     errno.EPERM: "No permission to write at {path}: " + _ELSEWHERE + ".",
+    errno.EEXIST: "{path} is to be a folder, and a file is in its place: " + _ELSEWHERE + ".",
+    errno.ENOTDIR: "A file is in the place of a folder of {path}: " + _ELSEWHERE + ".",
 }
 
 
