@@ -93,6 +93,8 @@ def _opened(path: Path, known_version: int) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.exists():
+        raise FileNotFoundError(path)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             found = (file.schema_arrow.metadata or {}).get(b"format_version", b"").decode()
@@ -101,8 +103,6 @@ def _opened(path: Path, known_version: int) -> Iterator[pq.ParquetFile]:
             if int(found) > known_version:
                 raise FormatTooNew(path, found, known_version)
             yield file
-    except FileNotFoundError:
-        raise
     except (pa.ArrowException, OSError) as error:
         raise DamagedFile(path, str(error).partition("\n")[0]) from error
 
