@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cliplab.nouns import Dataset, Prompts, Task, digest_of
+from cliplab.nouns import Dataset, Measure, Prompts, Task, digest_of
 from cliplab.report.blocks import (
     confusion_cells,
     confusion_matrix,
@@ -91,12 +92,16 @@ def test_plain_makes_json_of_what_records_are_made_of():
         "config": Config(Path("a/b"), (1, 2)),
         "numbers": np.array([1.5, np.nan, -np.inf]),
         "flag": np.True_,
+        "measure": Measure(0.5),
+        "when": datetime(2026, 11, 24, tzinfo=UTC),
         3: "é\udcff\ud800",
     }
     expected = {
         "config": {"out": "a/b", "sizes": [1, 2]},
         "numbers": [1.5, None, None],
         "flag": True,
+        "measure": {"value": 0.5, "low": None, "high": None},
+        "when": "2026-11-24T00:00:00+00:00",
         "3": "é??",
     }
     assert plain(value) == expected

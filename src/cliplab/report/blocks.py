@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,16 @@ def confusion_matrix(cells: Sequence[Sequence[int]], n_classes: int) -> np.ndarr
 def plain(value: Any) -> Any:
     """Give the value as plain JSON types.
 
-    Paths become strings, tuples and arrays lists, dataclasses objects; a number that is not finite
-    becomes None, which says "not scored". Bytes of a file name that are no UTF-8 become "?".
+    Paths become strings, tuples and arrays lists, dataclasses and named tuples objects; a number
+    that is not finite becomes None, which says "not scored". Bytes of a file name that are no UTF-8
+    become "?".
     """
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, Path):
         return plain(str(value))
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, float):
@@ -124,6 +128,8 @@ def plain(value: Any) -> Any:
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
     if isinstance(value, Mapping):
         return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence):
