@@ -136,7 +136,7 @@ class TablePictures:
 
     files: tuple[TableFile, ...]
     column: str
-    folder: Path | None = None  # where pictures given by path alone lie; None: they are not read
+    folders: tuple[Path, ...] = ()  # within which pictures given by path alone may lie
 
     def open(self, rows: Sequence[int]) -> Iterator[Callable[[], bytes]]:
         """For each row, a callable that gives its encoded bytes; see `nouns.PictureSource`."""
@@ -155,7 +155,7 @@ class TablePictures:
                     current, first, pictures = number, 0, ()
                 while place >= first + len(pictures):
                     first, pictures = _following(batches, self.files[number])
-                yield partial(stored_picture, pictures, place - first, self.folder)
+                yield partial(stored_picture, pictures, place - first, self.folders)
         finally:
             if batches is not None:
                 batches.close()
@@ -173,14 +173,14 @@ def _following(batches: Iterator[tuple[int, Any]], file: TableFile) -> tuple[int
     return found
 
 
-def stored_picture(pictures: Any, index: int, folder: Path | None) -> bytes:
+def stored_picture(pictures: Any, index: int, folders: Sequence[Path] = ()) -> bytes:
     """Give the encoded bytes of one row of a picture column: struct{bytes, path} or binary.
 
     Raises
     ------
     OSError
         If the row holds no picture, or names a file that is not to be had or lies outside
-        `folder`: a path in a table is not trusted to point elsewhere.
+        `folders`: a path in a table is not trusted to point elsewhere.
     """
     value = pictures[index].as_py()
     content = value.get("bytes") if isinstance(value, dict) else value
@@ -189,29 +189,30 @@ def stored_picture(pictures: Any, index: int, folder: Path | None) -> bytes:
     path = value.get("path") if isinstance(value, dict) else None
     if not path:
         raise OSError("the table holds no picture in this row")
-    if folder is None:
+    if not folders:
         raise OSError(f"the table holds only the path {path!r}, not the picture")
-    return inside(folder, path).read_bytes()
+    return inside(folders, path).read_bytes()
 
 
-def inside(folder: Path, path: str) -> Path:
-    """Give `folder/path`, resolved; an `OSError` if that lies outside the folder."""
-    found = (folder / path).resolve()
-    if not found.is_relative_to(folder.resolve()):
-        raise OSError(f"the table points to {path!r}, outside of {folder}; it is not read")
-    return found
+def inside(folders: Sequence[Path], path: str) -> Path:
+    """Give the resolved path of a file within one of `folders`; an `OSError` if it lies outside."""
+    for folder in folders:
+        found = (folder / path).resolve()
+        if found.is_relative_to(folder.resolve()) and found.is_file():
+            return found
+    raise OSError(f"the table points to {path!r}, which is not a file within {folders[0]}")
 
 
-def stored_digests(file: TableFile, column: str, folder: Path | None = None) -> list[str]:
-    """Hex SHA-256 of each picture's encoded bytes; "" where one cannot be read."""
+def stored_digests(file: TableFile, column: str) -> list[str]:
+    """Hex SHA-256 of each picture's encoded bytes; "" where the table does not hold them."""
     digests: list[str] = []
     for _first, pictures in file.batches(column, 0):
-        digests += [_digest(pictures, index, folder) for index in range(len(pictures))]
+        digests += [_digest(pictures, index) for index in range(len(pictures))]
     return digests
 
 
-def _digest(pictures: Any, index: int, folder: Path | None) -> str:
+def _digest(pictures: Any, index: int) -> str:
     try:
-        return hashlib.sha256(stored_picture(pictures, index, folder)).hexdigest()
+        return hashlib.sha256(stored_picture(pictures, index)).hexdigest()
     except OSError:
         return ""
