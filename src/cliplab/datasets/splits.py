@@ -1,0 +1,56 @@
+"""Which pictures are training and which are held out: names of splits, and the fixed split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from cliplab.nouns import TEST, TRAIN, UNLABELLED, VALIDATION
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
+    **dict.fromkeys(("test", "testing"), TEST),
+}
+"""What a split may be called (in lower case) and what it is then."""
+
+
+def split_named(text: str) -> str | None:
+    """Give "train", "validation" or "test" for a usual name of it in any case; None for others.
+
+    >>> split_named("Training"), split_named("dev"), split_named("cats")
+    ('train', 'validation', None)
+    """
+    return SPLIT_NAMES.get(text.strip().lower())
+
+
+def fixed_split(ids: Sequence[str] | np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Split pictures 80 to 20, class by class, in a way that depends on their ids alone.
+
+    Of each class, the first ``min(n - 1, max(1, round(n / 5)))`` of its n pictures, in the order
+    of the SHA-256 of their ids, are test; the rest are train. `round` is Python's (half to even),
+    although n / 5 never ends in a half. A class of one picture is train.
+
+    Parameters
+    ----------
+    ids
+        (N,) unique names of the pictures; hashed as UTF-8.
+    labels
+        (N,) int64 in -1..C-1; -1 is unlabelled.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N,) str objects: "train", "test", or "" where unlabelled.
+    """
+    keys = np.array([hashlib.sha256(str(id_).encode()).hexdigest() for id_ in ids], dtype=object)
+    split = np.full(len(ids), "", dtype=object)
+    for label in np.unique(labels[labels != UNLABELLED]):
+        rows = np.flatnonzero(labels == label)
+        n_test = min(len(rows) - 1, max(1, round(len(rows) / 5)))
+        ordered = rows[np.argsort(keys[rows], kind="stable")]
+        split[ordered[:n_test]] = TEST
+        split[ordered[n_test:]] = TRAIN
+    return split

@@ -1,0 +1,50 @@
+"""The fixed split and the names of splits."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from cliplab.datasets.splits import fixed_split, split_named
+
+
+def _by_hand(ids: list[str], n_test: int) -> set[str]:
+    return set(sorted(ids, key=lambda id_: hashlib.sha256(id_.encode()).hexdigest())[:n_test])
+
+
+@pytest.mark.parametrize(
+    ("n", "n_test"), [(1, 0), (2, 1), (3, 1), (5, 1), (7, 1), (8, 2), (10, 2), (12, 2), (13, 3)]
+)
+def test_of_each_class_the_first_fifth_by_sha256_is_test(n, n_test):
+    ids = [f"classe/é{i}.jpg" for i in range(n)]
+    split = fixed_split(ids, np.zeros(n, dtype=np.int64))
+    assert {id_ for id_, s in zip(ids, split, strict=True) if s == "test"} == _by_hand(ids, n_test)
+    assert set(split) <= {"train", "test"}
+
+
+def test_each_class_is_split_by_itself_and_the_unlabelled_not_at_all():
+    ids = np.array([f"{i}.png" for i in range(40)], dtype=object)
+    labels = np.arange(40) % 4 - 1
+    split = fixed_split(ids, labels)
+    assert set(split[labels == -1]) == {""}
+    assert [(split[labels == c] == "test").sum() for c in range(3)] == [2, 2, 2]
+    assert split.dtype == object
+
+
+def test_a_pictures_side_depends_on_its_class_alone_not_on_the_order():
+    ids = np.array([f"{i}.png" for i in range(30)], dtype=object)
+    labels = np.arange(30) % 3
+    order = np.random.default_rng(0).permutation(30)
+    assert (fixed_split(ids[order], labels[order]) == fixed_split(ids, labels)[order]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [("Train", "train"), ("TRAINING", "train"), ("val", "validation"), ("valid", "validation"),
+     ("Validation", "validation"), ("dev", "validation"), ("testing", "test"), (" test ", "test"),
+     ("tests", None), ("", None), ("cat", None)],
+)  # fmt: skip
+def test_the_usual_names_of_splits(text, split):
+    assert split_named(text) == split
