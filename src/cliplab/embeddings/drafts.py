@@ -26,6 +26,7 @@ class Draft:
             self.features = np.zeros((len(rows), encoder.feature_width), dtype=np.float32)
         self.read = np.zeros(len(rows), dtype=bool)  # (n,), whose vectors are here
         self.reasons: dict[int, str] = {}  # row → why it could not be read
+        self.again: set[int] = set()  # rows of those that could not even be opened
 
     def left(self) -> np.ndarray:
         """Rows (m,) int64 that have neither vectors nor a reason yet, ascending."""
@@ -44,8 +45,8 @@ class Draft:
             except (CliplabError, FileNotFoundError):
                 continue
             place = {digest: i for i, digest in enumerate(part.digests)}
-            reasons = {picture.digest: picture.reason for picture in part.skipped}
-            here = np.flatnonzero(sources == name)
+            reasons = {p.digest: p.reason for p in part.skipped if not p.again}
+            here = np.flatnonzero((sources == name) & (self.dataset.digests[self.rows] != ""))
             digests = self.dataset.digests[self.rows[here]]
             for row, digest in zip(self.rows[here], digests, strict=True):
                 if digest in reasons and digest not in place:
@@ -70,19 +71,29 @@ class Draft:
         self._put(np.searchsorted(self.rows, rows), embedding, before)
 
     def skip(self, row: int, reason: str) -> None:
-        """Note that a picture cannot be read."""
+        """Note that a picture cannot be read; tried again by the next run if it has no bytes.
+
+        A file that holds no picture never will under the same digest; one that cannot be opened
+        (a drive unplugged, a right taken away) may be back the next time.
+        """
         self.reasons[row] = reason
+        try:
+            for read in self.dataset.source.open([row]):
+                read()
+        except OSError:
+            self.again.add(row)
 
     def finish(self) -> tuple[Part, np.ndarray]:
         """Give what the part's file is to hold, and the rows (m,) int64 that could be read."""
         rows = self.rows[self.read]
+        ids, digests = self.dataset.ids, self.dataset.digests
         skipped = tuple(
-            SkippedPicture(self.dataset.ids[row], self.dataset.digests[row], self.reasons[row])
+            SkippedPicture(ids[row], digests[row], self.reasons[row], row in self.again)
             for row in sorted(self.reasons)
         )
         content = Part(
-            list(self.dataset.ids[rows]),
-            list(self.dataset.digests[rows]),
+            list(ids[rows]),
+            list(digests[rows]),
             self.embedding[self.read],
             None if self.features is None else self.features[self.read],
             skipped,

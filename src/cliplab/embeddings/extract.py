@@ -3,31 +3,28 @@
 N pictures, D width of the joint space, F width of the features before the projection, n pictures of
 a part, B batch. What is computed is fixed by the plan (`plan`): a part's pictures that are not
 copied are cut into batches in their order, so that the vectors do not depend on where a run was
-killed. Only one part's vectors are in memory while the store is filled.
+killed. How reading, encoding and writing overlap is told in `filling`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from cliplab.embeddings.drafts import Draft
+from cliplab.embeddings.filling import Filler, Skips
 from cliplab.embeddings.plan import Plan
 from cliplab.embeddings.store import Part, SkippedPicture, store_for
 from cliplab.embeddings.tables import DamagedFile
-from cliplab.nouns import Dataset, Embeddings, Encoder, ImageVectors, Skipped
+from cliplab.nouns import Dataset, Embeddings, Encoder, Skipped
 from cliplab.runtime.errors import DataError, Faults, UsageError
-from cliplab.runtime.progress import Advance, progress, say
+from cliplab.runtime.progress import progress, say
 from cliplab.runtime.storage import locked, sweep_parts
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +39,8 @@ class ExtractConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size}: give 1 or more.")
+        if self.max_pixels is not None and self.max_pixels < 1:
+            raise UsageError(f"--max-pixels {self.max_pixels}: give 1 or more.")
         if self.on_bad not in ("list", "fail"):
             raise UsageError(f"--on-bad {self.on_bad}: give list or fail.")
 
@@ -140,7 +139,7 @@ class _Extraction:
         config: ExtractConfig,
         home: Path,
     ) -> None:
-        from cliplab.pictures.loader import MAX_PIXELS
+        from cliplab.pictures.decode import MAX_PIXELS
 
         if not len(rows):
             raise DataError(f"No pictures of {dataset.name!r} to encode: the selection is empty.")
@@ -151,8 +150,8 @@ class _Extraction:
         self.wanted = np.zeros(len(dataset), dtype=bool)  # (N,)
         self.wanted[rows] = True
         self.whole: dict[int, tuple[SkippedPicture, ...]] = {}  # parts that are there: unreadable
-        self.n_encoded = 0
-        self.seconds_encoder = 0.0
+        self.again: set[int] = set()  # parts with pictures that could not be opened the last time
+        self.filler = Filler(self.store, config.batch_size, config.workers, self._refuse_rows)
 
     def fill(self) -> Plan:
         """Make the parts that the request needs and that are not there."""
@@ -200,69 +199,33 @@ class _Extraction:
         """Count what was done."""
         n_skipped = sum(map(len, self.whole.values()))
         return ExtractStats(
-            n_encoded=self.n_encoded,
-            n_cached=sum(plan.size(part) for part in self.whole) - n_skipped - self.n_encoded,
+            n_encoded=self.filler.n_encoded,
+            n_cached=sum(plan.size(part) for part in self.whole)
+            - n_skipped
+            - self.filler.n_encoded,
             n_skipped=n_skipped,
             seconds=time.perf_counter() - self.started,
-            seconds_encoder=self.seconds_encoder,
+            seconds_encoder=self.filler.seconds_encoder,
             folder=self.store.folder,
         )
 
     def _missing(self, plan: Plan) -> list[int]:
-        """Parts that the request needs and that are not there, or not whole."""
+        """Parts that the request needs and that are not there, not whole, or to be tried again."""
         needed = plan.parts_with(self.rows)
         for part in needed:
-            if part not in self.whole and (skipped := self.store.head(part, plan)) is not None:
+            if part in self.whole or (skipped := self.store.head(part, plan)) is None:
+                continue
+            if any(picture.again for picture in skipped):
+                self.again.add(part)
+            else:
                 self.whole[part] = skipped
         return [part for part in needed if part not in self.whole]
 
     def _make(self, parts: Sequence[int], plan: Plan) -> None:
-        done = sum(plan.size(part) for part in self.whole)
+        done = sum(plan.size(part) for part in self.whole if part not in parts)
         left = sum(plan.size(part) for part in parts)
         with progress("embedding", done + left, done=done) as advance:
-            for part in parts:
-                self._make_part(part, plan, advance)
-
-    def _make_part(self, part: int, plan: Plan, advance: Advance) -> None:
-        from cliplab.pictures.loader import batches
-
-        members = plan.members(part)
-        draft = Draft(self.dataset, self.encoder, plan.rows[members])
-        draft.copy(plan.sources[members], self.store.root)
-        left = draft.left()
-        advance(plan.size(part) - len(left))
-        stream = batches(
-            self.dataset.source,
-            left,
-            self.encoder.preprocess,
-            batch_size=self.config.batch_size,
-            workers=self.config.workers,
-            max_pixels=self.max_pixels,
-        )
-        with closing(stream):
-            for batch in stream:
-                for row, reason in batch.skipped:
-                    draft.skip(int(row), reason)
-                self._refuse(
-                    [
-                        Skipped(self.dataset.ids[row], reason)
-                        for row, reason in batch.skipped
-                        if self.wanted[row]
-                    ]
-                )
-                if len(batch.rows):
-                    draft.put(batch.rows, self._encode(batch.pixels))
-                advance(len(batch.rows) + len(batch.skipped))
-        content, rows = draft.finish()
-        self.store.write(part, plan, content, rows)
-        self.whole[part] = content.skipped
-
-    def _encode(self, pixels: torch.Tensor) -> ImageVectors:
-        started = time.perf_counter()
-        vectors = self.encoder.encode_pixels(pixels)
-        self.seconds_encoder += time.perf_counter() - started
-        self.n_encoded += len(pixels)
-        return vectors
+            self.whole |= self.filler.make(parts, plan, self.again, advance)
 
     def _read(self, part: int, plan: Plan) -> tuple[Part, np.ndarray]:
         """Content of a part and the rows (m,) int64 of its vectors; made again if damaged."""
@@ -286,6 +249,10 @@ class _Extraction:
             asked = set(self.dataset.ids[rows[self.wanted[rows]]]) if skipped else set()
             found += [Skipped(s.id, s.reason) for s in skipped if s.id in asked]
         return tuple(found)
+
+    def _refuse_rows(self, skipped: Skips) -> None:
+        ids = self.dataset.ids
+        self._refuse([Skipped(ids[row], why) for row, why in skipped if self.wanted[row]])
 
     def _refuse(self, unreadable: Sequence[Skipped]) -> None:
         if unreadable and self.config.on_bad == "fail":

@@ -45,6 +45,7 @@ class SkippedPicture(NamedTuple):
     id: str
     digest: str
     reason: str
+    again: bool  # it could not even be opened, and the next run tries again
 
 
 class Part(NamedTuple):
@@ -163,7 +164,8 @@ class Store(NamedTuple):
                     table = read_table(path, FORMAT_VERSION, ("digest",))
                     held = table.column("digest").to_pylist()
                     if same_limit:  # under another one, a picture that was too large may be read
-                        held += [p.digest for p in _skipped(path, table.schema.metadata)]
+                        skipped = _skipped(path, table.schema.metadata)
+                        held += [p.digest for p in skipped if not p.again]
                 except (CliplabError, OSError):
                     continue
                 yield f"{folder.name}/{path.name}", held
