@@ -17,14 +17,17 @@ NOW = datetime(2026, 11, 24, 3, 15, 0)
 
 @pytest.fixture
 def root(tmp_path, make, predictions, monkeypatch) -> Path:
-    """Three complete runs, of which "middle" is the newest; an unfinished one; none of ours."""
+    """Three complete runs, of which "middle" is the newest; a later one, unfinished."""
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "runs"
     for hour, name in ((1, "pets-a"), (9, "pets-middle"), (5, "pets-b")):
         created = datetime(2026, 11, 24, hour, tzinfo=UTC)
         run = make.run(root / name, predictions, created=created)
         write_run(run.record.run, run.record, run.predictions)
-    (root / "pets-RN50-20261124-101112").mkdir()
+    unfinished = root / "pets-RN50-20261124-101112"
+    unfinished.mkdir()
+    later = datetime(2026, 11, 24, 10, 11, 12, tzinfo=UTC).timestamp()
+    os.utime(unfinished, (later, later))
     (root / "Nov24_03-15-00_host").mkdir()  # TensorBoard's
     return root
 
@@ -71,7 +74,7 @@ def test_no_two_runs_share_a_folder(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises((StorageError, OSError)):
+    with pytest.raises(StorageError, match="a file is in its place"):
         new_run_folder(tmp_path / "file", "d", "e", NOW)
 
 
@@ -123,7 +126,7 @@ def test_a_run_is_found_by_path_name_or_beginning(root, tmp_path):
 def test_what_cannot_be_found_is_said(root, tmp_path):
     with pytest.raises(UnknownName, match=r"Unknown run 'pets-midle'.*Did you mean 'pets-middle'"):
         find_run("pets-midle", root)
-    with pytest.raises(UsageError, match="beginning of several runs: pets-middle"):
+    with pytest.raises(UsageError, match=r"beginning of several runs: pets-RN50.*, pets-middle"):
         find_run("pets", root)
     with pytest.raises(DataError, match=r"did not finish \(no record\.json\)"):
         find_run("pets-RN50-20261124-101112", root)

@@ -150,7 +150,6 @@ def write_run(folder: Path, record: Record, predictions: Mapping[str, Prediction
     A run that is in the folder already is replaced, and stays as it is until the new one is on the
     disk entirely.
     """
-    validate(record.data)
     path = folder / FILE
     with atomic_write(path) as stream:
         stream.write(to_json(record).encode() + b"\n")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cliplab.nouns import digest_of
 from cliplab.report.record import FILE, read_unchecked
 from cliplab.runtime.errors import CliplabError, DataError, UnknownName, UsageError
 from cliplab.runtime.storage import make_folder, storage_faults
@@ -34,7 +35,7 @@ class RunEntry(NamedTuple):
     n: int | None = None  # pictures scored
     encoder: str | None = None
     top1: dict[str, float | None] | None = None  # by classifier, in 0..1
-    pictures_digest: str | None = None  # of the test set: equal where runs can be compared
+    test_set: str | None = None  # digest of pictures, labels, classes: equal, then comparable
 
     @property
     def name(self) -> str:
@@ -126,8 +127,15 @@ def _complete_entry(folder: Path, data: dict[str, Any]) -> RunEntry:
         n=data["dataset"]["n"],
         encoder=data["encoder"]["name"],
         top1={r["classifier"]["name"]: r["metrics"]["top1"]["value"] for r in results},
-        pictures_digest=data["dataset"].get("pictures_digest"),
+        test_set=_test_set(data),
     )
+
+
+def _test_set(data: dict[str, Any]) -> str | None:
+    pictures, results = data["dataset"].get("pictures_digest"), data["results"]
+    if pictures is None or not results:
+        return None
+    return digest_of([pictures, [row["name"] for row in results[0]["per_class"]]])
 
 
 def find_run(name_or_path: str | Path, root: Path = RUNS) -> Path:
