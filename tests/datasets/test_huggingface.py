@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,13 @@ def test_a_folder_of_parquet_as_on_the_hub(hub_folder, home, make_png):
     found = open_it(hub_folder, home)
     check(found, make_png)
     assert found.card.licence == "cc-by-4.0"
+
+
+def test_folders_given_as_one_likes(hub_folder, home, make_png, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check(open_it(Path("downloaded"), home), make_png)
+    Path("link").symlink_to(hub_folder)
+    check(open_it(tmp_path / "link", home), make_png)
 
 
 def test_splits_by_the_names_of_files_and_features_from_the_card(hub_set, tmp_path, home, make_png):

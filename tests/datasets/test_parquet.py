@@ -125,7 +125,7 @@ def test_a_damaged_shard_is_named_with_the_way_out(prepared, home, content):
 def test_a_missing_shard_is_named(prepared, home):
     (prepared / SHARD).unlink()
     with pytest.raises(DataError, match=rf"{SHARD} is missing\. .*cliplab prepare noise"):
-        open_it(prepared, home)
+        open_it(prepared, home, name="data/set/by/path")  # the way out names its origin
 
 
 def rewrite(path, change):

@@ -9,7 +9,7 @@ import pytest
 from cliplab.datasets.parquet import open_parquet
 from cliplab.datasets.prepare import prepare, prepared_folder
 from cliplab.datasets.shards import Bounds
-from cliplab.runtime.errors import DataError
+from cliplab.runtime.errors import DataError, UsageError
 
 
 def test_name_becomes_a_folder_below_home(tmp_path):
@@ -88,6 +88,20 @@ def test_a_stream_in_the_order_of_the_plan_serves(make_dataset, home):
     assert asked == list(np.concatenate(by_split))
     found = open_parquet(folder, name="noise", home=home)
     assert list(found.digests) == list(whole.digests[np.concatenate(by_split)])
+
+
+def test_unreadable_pictures_are_named_or_end_the_work(make_dataset, make_png, home, capsys):
+    contents = [make_png(i) for i in range(12)]
+    contents[3] = None
+    dataset = make_dataset(12, contents=contents)
+    with pytest.raises(DataError, match=r"1 pictures cannot be read .* cat/0003\.png"):
+        prepare(dataset, home=home, on_bad="fail")
+    assert not prepared_folder("noise", home).exists()
+    folder = prepare(dataset, home=home)
+    assert "1 pictures cannot be read or are empty: cat/0003.png" in capsys.readouterr().err
+    assert len(open_parquet(folder, name="noise", home=home)) == 12
+    with pytest.raises(UsageError, match="list or fail"):
+        prepare(dataset, home=home, on_bad="ignore")
 
 
 def test_an_empty_data_set(make_dataset, home):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -285,11 +286,12 @@ def _split(
 
 def _digests(files: Sequence[TableFile], columns: Columns, home: Path, folder: Path) -> np.ndarray:
     """Digests of all pictures, kept by table file; "" of those that the tables do not hold."""
-    names = [file.path.relative_to(folder).as_posix() for file in files]
+    root = folder.absolute()
+    names = [Path(os.path.relpath(file.path.absolute(), root)).as_posix() for file in files]
     remedy = files[0].remedy
     kept = cached_digests(
         home,
-        folder,
+        root,
         names,
         lambda path: stored_digests(table_file(path, remedy), columns.picture),
         kind=f"table {columns.picture}",
@@ -307,17 +309,13 @@ def _digests_beside(
         for row in np.flatnonzero(found == "").tolist():
             with suppress(OSError, ValueError):
                 rows[row] = inside([folder], paths[row] or "").relative_to(root).as_posix()
-        kept = cached_digests(
-            home, root, sorted(set(rows.values())), _file_digest, kind="picture beside a table"
-        )
+        files = sorted(set(rows.values()))
+        kept = cached_digests(home, root, files, _file_digest, kind="beside a table")
         for row, name in rows.items():
             found[row] = kept[name][0]
     return found
 
 
 def _file_digest(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as stream:
-            return [hashlib.file_digest(stream, "sha256").hexdigest()]
-    except OSError:
-        return [""]
+    with path.open("rb") as stream:
+        return [hashlib.file_digest(stream, "sha256").hexdigest()]

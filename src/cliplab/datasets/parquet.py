@@ -53,14 +53,15 @@ def open_parquet(folder: Path, *, name: str, home: Path) -> Dataset:
             f"Remove the folder and run `cliplab prepare {name}` again."
         )
     shards = manifest["shards"]
-    files = tuple(_shard_file(folder / shard["file"], shard, name) for shard in shards)
+    origin = manifest.get("name", name)  # what to prepare again: the folder may be given by path
+    files = tuple(_shard_file(folder / shard["file"], shard, origin) for shard in shards)
     tasks = tasks_of(manifest)
     tables = [_columns(file, shard, manifest) for file, shard in zip(files, shards, strict=True)]
     digests = cached_digests(
         home,
         folder,
         [shard["file"] for shard in shards],
-        lambda path: stored_digests(table_file(path, _remedy(path, name)), IMAGE),
+        lambda path: stored_digests(table_file(path, _remedy(path, origin)), IMAGE),
         kind="parquet",
     )
     return Dataset(

@@ -15,6 +15,7 @@ from cliplab.datasets.parquet_writer import write_parquet
 from cliplab.datasets.shards import Bounds, picture_sizes
 from cliplab.datasets.tables import stored_digests, table_file
 from cliplab.nouns import Dataset
+from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import progress, say
 
 
@@ -24,6 +25,13 @@ def prepared_folder(name: str, home: Path) -> Path:
     `domainnet/clipart` and `hf:owner/name` keep their shape below `home/datasets`.
     """
     return home / "datasets" / name.replace(":", "/")
+
+
+def _named(name: str, home: Path) -> Dataset:
+    from cliplab.datasets.family import open_dataset
+
+    dataset, _task = open_dataset(name, home=home)
+    return dataset
 
 
 def _folder_of(dataset: Dataset, home: Path) -> Path:
@@ -40,11 +48,12 @@ def _folder_of(dataset: Dataset, home: Path) -> Path:
 
 
 def prepare(
-    dataset: Dataset,
+    dataset: Dataset | str,
     *,
     home: Path,
     out: Path | None = None,
     bounds: Bounds | None = None,
+    on_bad: str = "list",
     on_progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Write a data set as Parquet under `home` and give the folder; nothing is done twice.
@@ -55,8 +64,8 @@ def prepare(
     Parameters
     ----------
     dataset
-        What to prepare. Its source is asked for the rows in the order in which they are written,
-        once each, so it may also be a stream that comes in that order.
+        What to prepare, or its name as on the command line. Its source is asked for the rows in
+        the order in which they are written, once each, so that a stream in that order serves.
     home
         Folder of what is kept between runs.
     out
@@ -64,14 +73,21 @@ def prepare(
         `home/datasets/folders/NAME-DIGEST`).
     bounds
         How large a shard may become; 10,000 pictures or 500 MB by default.
+    on_bad
+        "list": pictures whose bytes cannot be read are named, and their rows hold no picture;
+        "fail": they end the work. Pictures are not decoded here, so that what cannot be decoded
+        is kept as it is, and told of by what reads it.
     on_progress
         Told how many more pictures are written; by default a bar is shown on a terminal.
 
     Raises
     ------
     DataError, StorageError
-        As `write_parquet` does.
+        As `write_parquet` does; DataError also for unreadable pictures with `on_bad="fail"`.
     """
+    if on_bad not in ("list", "fail"):
+        raise UsageError(f"--on-bad {on_bad}: give list or fail.")
+    dataset = dataset if isinstance(dataset, Dataset) else _named(dataset, home)
     folder = out or _folder_of(dataset, home)
     bounds = bounds or Bounds()
     is_same = dataset.location is not None and dataset.location.absolute() == folder.absolute()
@@ -80,6 +96,7 @@ def prepare(
         return folder
     sizes = picture_sizes(dataset)
     _announce(dataset, sizes, folder)
+    _tell_unreadable(dataset, sizes, on_bad)
     if on_progress:
         write_parquet(dataset, folder, bounds=bounds, sizes=sizes, on_progress=on_progress)
     else:
@@ -96,6 +113,19 @@ def _announce(dataset: Dataset, sizes: np.ndarray, folder: Path) -> None:
     say(f"  Licence: {card.licence or 'not stated by the source'}")
     if card.citation:
         say(f"  Please cite: {' '.join(card.citation.split())}")
+
+
+def _tell_unreadable(dataset: Dataset, sizes: np.ndarray, on_bad: str) -> None:
+    bad = [str(id_) for id_ in dataset.ids[sizes == 0]]
+    if not bad:
+        return
+    listing = ", ".join(bad[:10]) + (f", … ({len(bad)} in all)" if len(bad) > 10 else "")
+    if on_bad == "fail":
+        raise DataError(
+            f"{dataset.name}: {len(bad)} pictures cannot be read or are empty: {listing}. "
+            "Mend or remove them, or go on without them with --on-bad list."
+        )
+    say(f"  {len(bad)} pictures cannot be read or are empty: {listing}")
 
 
 def _keep_digests(dataset: Dataset, folder: Path, home: Path) -> None:
