@@ -1,0 +1,170 @@
+"""OpenAI's own checkpoints are TorchScript archives; their tensors are read, their code never run.
+
+The archive is a zip: `NAME/data.pkl` (a pickle of the module tree), `NAME/data/0`, `NAME/data/1`, …
+(raw storages), `NAME/constants.pkl` and `NAME/code/` (TorchScript source). `torch.jit.load` would
+run that source. Here `data.pkl` is read by an unpickler that can build two things: tensors over the
+archive's storages, and inert namespaces that stand for the modules. Everything else is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from cliplab.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+_SMALL = ("input_resolution", "context_length", "vocab_size")  # attributes, not weights
+_LARGEST = 64 << 30  # bytes of all members unpacked: a guard against zip bombs
+
+
+def is_torchscript(path: Path) -> bool:
+    """Tell whether a file is a TorchScript archive: a zip that holds code and constants."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        names = {name.partition("/")[2] for name in archive.namelist()}
+    return {"data.pkl", "constants.pkl"} <= names
+
+
+def read_torchscript(path: Path) -> dict[str, torch.Tensor]:
+    """Weights of a TorchScript archive: dotted name → tensor, as its `state_dict()` would give.
+
+    Raises
+    ------
+    DataError
+        A damaged archive, or one whose pickle wants to build anything but tensors and modules.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _weights(archive, path)
+    except DataError:
+        raise
+    except Exception as error:  # a hostile or truncated pickle may raise whatever it likes
+        raise DataError(
+            f"{path} is a damaged TorchScript archive ({type(error).__name__}: {error}). "
+            "Download it again."
+        ) from error
+
+
+def _weights(archive: zipfile.ZipFile, path: Path) -> dict[str, torch.Tensor]:
+    members = {name.partition("/")[2]: name for name in archive.namelist()}
+    if sum(info.file_size for info in archive.infolist()) > max(_LARGEST, 0):
+        raise DataError(f"{path} would unpack to more than 64 GiB; it is refused.")
+    if any(info.file_size > 200 * max(info.compress_size, 1) for info in archive.infolist()):
+        raise DataError(f"{path} holds a member that is packed more than 200-fold; it is refused.")
+    with archive.open(members["data.pkl"]) as stream:
+        root = _TensorsAlone(stream, archive, members, path).load()
+    found: dict[str, torch.Tensor] = {}
+    _collect(root, "", found)
+    if not found:
+        raise DataError(f"{path} holds no weights.")
+    return {name: tensor for name, tensor in found.items() if name not in _SMALL}
+
+
+class _TensorsAlone(pickle.Unpickler):
+    """Builds tensors over the archive's storages, inert namespaces, and nothing else."""
+
+    def __init__(
+        self, stream: BinaryIO | Any, archive: zipfile.ZipFile, members: dict[str, str], path: Path
+    ) -> None:
+        super().__init__(stream)
+        self._archive, self._members, self._path = archive, members, path
+        self._storages: dict[str, torch.Tensor] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        import collections
+
+        import torch
+
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return lambda data, *_more: data
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if module == "torch" and name in _DTYPES:
+            return _Storage(getattr(torch, _DTYPES[name]))
+        if module.split(".")[0] == "__torch__":  # a module's class: an inert namespace instead
+            return _Inert
+        if module == "torch.jit._pickle" and name in _LISTS:
+            return list
+        raise DataError(
+            f"{self._path} wants to build {module}.{name}, which is no tensor; it is refused. "
+            "Only load checkpoints from a source that you trust."
+        )
+
+    def persistent_load(self, pid: Any) -> torch.Tensor:
+        import torch
+
+        kind, storage, key, _device, _count = pid
+        if kind != "storage" or not isinstance(storage, _Storage):
+            raise DataError(f"{self._path} refers to something that is no storage; it is refused.")
+        if key not in self._storages:
+            raw = bytearray(self._archive.read(self._members[f"data/{key}"]))
+            self._storages[key] = (
+                torch.frombuffer(raw, dtype=storage.dtype)
+                if raw
+                else torch.empty(0, dtype=storage.dtype)
+            )
+        return self._storages[key]
+
+
+_DTYPES = {
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "DoubleStorage": "float64",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+}
+_LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist")
+
+
+class _Storage:
+    """Stands for a storage class in the pickle; only its dtype matters."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+
+
+class _Inert(SimpleNamespace):
+    """Stands for a module of the archive: attributes, no behaviour."""
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            self.__dict__.update({str(key): value for key, value in state.items()})
+
+
+def _rebuild_tensor(
+    storage: torch.Tensor,
+    offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    *_more: Any,
+) -> torch.Tensor:
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if size else offset
+    if min((0, offset, *size, *stride)) < 0 or (0 not in size and last >= len(storage)):
+        raise DataError("a tensor lies outside its storage")
+    return storage.as_strided(size, stride, offset)
+
+
+def _collect(node: Any, prefix: str, found: dict[str, torch.Tensor], depth: int = 0) -> None:
+    import torch
+
+    if depth > 64:
+        raise DataError("the module tree is nested too deeply")
+    for name, value in vars(node).items():
+        if isinstance(value, torch.Tensor):
+            found[prefix + name] = value
+        elif isinstance(value, _Inert):
+            _collect(value, f"{prefix}{name}.", found, depth + 1)
