@@ -85,7 +85,8 @@ class Draft:
 
     def finish(self) -> tuple[Part, np.ndarray]:
         """Give what the part's file is to hold, and the rows (m,) int64 that could be read."""
-        rows = self.rows[self.read]
+        kept = slice(None) if self.read.all() else self.read  # no copy where all were read
+        rows = self.rows[kept]
         ids, digests = self.dataset.ids, self.dataset.digests
         skipped = tuple(
             SkippedPicture(ids[row], digests[row], self.reasons[row], row in self.again)
@@ -94,8 +95,8 @@ class Draft:
         content = Part(
             list(ids[rows]),
             list(digests[rows]),
-            self.embedding[self.read],
-            None if self.features is None else self.features[self.read],
+            self.embedding[kept],
+            None if self.features is None else self.features[kept],
             skipped,
         )
         return content, rows

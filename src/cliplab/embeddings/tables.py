@@ -44,16 +44,15 @@ def write_table(
     table = pa.table(dict(columns)).replace_schema_metadata(
         {"format_version": str(format_version), **(metadata or {})}
     )
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        compression="none",  # vectors do not compress
-        use_dictionary=list(repeating) or False,
-        write_page_checksum=True,
-    )
     with atomic_write(path) as stream:
-        stream.write(memoryview(sink.getvalue()))
+        pq.write_table(
+            table,
+            stream,
+            compression="none",  # vectors do not compress
+            use_dictionary=list(repeating) or False,
+            write_page_checksum=True,
+        )
+    pa.default_memory_pool().release_unused()  # else memory creeps up over the first parts
 
 
 def read_table(path: Path, known_version: int, columns: Sequence[str] | None = None) -> pa.Table:
