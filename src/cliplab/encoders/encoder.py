@@ -138,8 +138,8 @@ class OpenClipEncoder:
             return open_clip.get_tokenizer(self._tokenize_source)
         except Exception as error:  # whatever the hub's client raises
             raise MissingWeights(
-                f"{self.name} wants a tokenizer from the hub ({error}). With a network: pip install "
-                "transformers, and run once, so that it is cached. Its pictures can be encoded "
+                f"{self.name} wants a tokenizer from the hub ({error}). With a network: pip "
+                "install transformers, and run once, so that it is cached. Its pictures can be encoded "
                 "without: --classifier linear_probe."
             ) from error
 

@@ -172,7 +172,7 @@ def _as_openai(blueprint: Blueprint) -> Blueprint:
 
 
 def _architecture(blueprint: Blueprint) -> dict[str, Any]:
-    """Configuration of the towers as they are built: what tells two architectures apart."""
+    """Give the configuration of the towers as they are built: what tells two of them apart."""
     config = json.loads(json.dumps(blueprint.config))
     config["quick_gelu"] = _quick_gelu(blueprint)
     return {"digest": digest_of(config), "quick_gelu": config["quick_gelu"]}

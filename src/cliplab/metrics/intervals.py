@@ -1,0 +1,144 @@
+"""How sure a number is: Wilson's interval for proportions, seeded bootstraps for the rest.
+
+Letters: M scored pictures, R draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from cliplab.nouns import Measure
+
+DRAWS = 10_000
+CONFIDENCE = 0.95
+_BLOCK = 20_000_000  # resampled numbers in memory at once
+
+
+def wilson(
+    correct: int | np.ndarray, n: int | np.ndarray, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score interval of a proportion (Wilson 1927; Brown, Cai, DasGupta 2001, section 3).
+
+        (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n),  p = correct / n
+
+    Parameters
+    ----------
+    correct, n
+        Counts, 0 <= correct <= n; arrays broadcast. n = 0 gives (nan, nan).
+    confidence
+        In 0..1.
+
+    Returns
+    -------
+    tuple
+        Low and high ends, in 0..1.
+
+    Examples
+    --------
+    >>> low, high = wilson(8, 10)
+    >>> round(float(low), 3), round(float(high), 3)
+    (0.49, 0.943)
+    """
+    from scipy.stats import norm
+
+    correct, n = np.asarray(correct, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    if ((correct < 0) | (correct > n)).any():
+        raise ValueError("Wilson's interval wants 0 <= correct <= n.")
+    z = norm.ppf(0.5 + confidence / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = correct / n
+        middle = p + z**2 / (2 * n)
+        half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+        low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+
+def proportion(correct: Bool[np.ndarray, " M"]) -> Measure:
+    """Share of the pictures that are right, with Wilson's interval; not scored if M is 0."""
+    if not len(correct):
+        return Measure(None)
+    low, high = wilson(int(correct.sum()), len(correct))
+    return Measure(float(correct.mean()), float(low), float(high))
+
+
+def bootstrap(
+    statistic: Callable[[Float[np.ndarray, "R M"]], Float[np.ndarray, " R"]],
+    n: int,
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    confidence: float = CONFIDENCE,
+) -> Measure:
+    """Value of a statistic over n pictures, with its percentile interval over resampled pictures.
+
+    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. A resample is given
+    to the statistic as weights: how often each picture was drawn.
+
+    Parameters
+    ----------
+    statistic
+        Weights (R, n) float64 → values (R,); NaN where it is undefined.
+    n
+        Pictures; 0 is not scored.
+    seed
+        Same seed, same interval.
+    draws
+        Resamples R.
+    confidence
+        In 0..1.
+    """
+    if n == 0:
+        return Measure(None)
+    generator = np.random.default_rng(seed)
+    value = float(statistic(np.ones((1, n)))[0])
+    block = max(1, min(draws, _BLOCK // n))
+    found = []
+    for start in range(0, draws, block):
+        size = min(block, draws - start)
+        picked = generator.integers(0, n, size=(size, n)) + np.arange(size)[:, None] * n
+        weights = np.bincount(picked.ravel(), minlength=size * n).reshape(size, n)
+        found.append(statistic(weights.astype(np.float64)))
+    return _percentiles(value, np.concatenate(found), confidence)
+
+
+def _percentiles(value: float, draws: np.ndarray, confidence: float) -> Measure:
+    draws = draws[np.isfinite(draws)]
+    if not np.isfinite(value) or not len(draws):
+        return Measure(None)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Measure(value, float(low), float(high))
+
+
+def paired_difference(
+    correct_a: Bool[np.ndarray, " M"],
+    correct_b: Bool[np.ndarray, " M"],
+    seed: int,
+    draws: int = DRAWS,
+    confidence: float = CONFIDENCE,
+) -> Measure:
+    """Accuracy of a minus that of b on the same pictures, with a percentile bootstrap interval.
+
+    Only pictures on which the two disagree move the difference, so that a resample is three counts
+    drawn at once (a alone right, b alone right, the rest): the same distribution as drawing M
+    pictures one by one.
+
+    Parameters
+    ----------
+    correct_a, correct_b
+        (M,) whether each picture was right; the same pictures in the same order.
+    seed
+        Same seed, same interval.
+    """
+    if len(correct_a) != len(correct_b):
+        raise ValueError(f"{len(correct_a)} and {len(correct_b)} pictures are not the same ones.")
+    n = len(correct_a)
+    if n == 0:
+        return Measure(None)
+    a_alone, b_alone = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
+    shares = np.array([a_alone, b_alone, n - a_alone - b_alone]) / n
+    counts = np.random.default_rng(seed).multinomial(n, shares, size=draws)
+    return _percentiles((a_alone - b_alone) / n, (counts[:, 0] - counts[:, 1]) / n, confidence)

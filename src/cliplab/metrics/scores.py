@@ -1,0 +1,63 @@
+"""Predictions → the numbers of a record, each with its interval."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cliplab.metrics.calibration import calibration_error
+from cliplab.metrics.classification import confusion, mean_per_class, per_class, top_k
+from cliplab.metrics.intervals import bootstrap, proportion
+from cliplab.nouns import Measure, PerClass, Predictions
+
+BOOTSTRAP_DRAWS = 2_000
+
+
+class Scores(NamedTuple):
+    """How well a classifier did."""
+
+    metrics: dict[str, Measure]  # top1, top5, mean_per_class, ece; in 0..1
+    per_class: tuple[PerClass, ...]  # C rows
+    confusion: np.ndarray  # (C, C) int64, rows the labels
+
+
+def score(predictions: Predictions, seed: int = 0) -> Scores:
+    """Score predictions: top-1, top-5, mean per class, calibration; by class; confusion counts.
+
+    top-1 and top-5 carry Wilson's interval, the other two a percentile bootstrap over pictures
+    (2,000 draws). top-5 of five classes or fewer is not scored, since it could not be wrong.
+    """
+    scores, labels = predictions.scores, predictions.labels
+    n_classes = len(predictions.class_names)
+    correct = top_k(scores, labels, 1)
+    top5 = proportion(top_k(scores, labels, 5)) if n_classes > 5 else Measure(None)
+    counts = confusion(labels, predictions.predicted, n_classes)
+    metrics = {
+        "top1": proportion(correct),
+        "top5": top5,
+        "mean_per_class": _mean_per_class(labels, correct, n_classes, seed),
+        "ece": _calibration(predictions, correct, seed),
+    }
+    return Scores(metrics, per_class(counts, predictions.class_names), counts)
+
+
+def _mean_per_class(labels: np.ndarray, correct: np.ndarray, n_classes: int, seed: int) -> Measure:
+    member = np.zeros((len(labels), n_classes))
+    member[np.arange(len(labels)), labels] = 1.0
+    hit = member * correct[:, None]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        return mean_per_class(weights @ member, weights @ hit)
+
+    return bootstrap(statistic, len(labels), seed=seed, draws=BOOTSTRAP_DRAWS)
+
+
+def _calibration(predictions: Predictions, correct: np.ndarray, seed: int) -> Measure:
+    confidence = np.exp(predictions.scores.max(axis=1).astype(np.float64)).clip(0, 1)
+    return bootstrap(
+        lambda weights: calibration_error(confidence, correct, weights),
+        len(correct),
+        seed=seed,
+        draws=BOOTSTRAP_DRAWS,
+    )
