@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,3 +55,36 @@ def fixed_split(ids: Sequence[str] | np.ndarray, labels: np.ndarray) -> np.ndarr
         split[ordered[:n_test]] = TEST
         split[ordered[n_test:]] = TRAIN
     return split
+
+
+class Settled(NamedTuple):
+    """Splits as they are used, and where they come from."""
+
+    splits: np.ndarray  # (N,) str objects: train, validation, test, "" (none)
+    origin: str  # "given", or "fixed" where the fixed split was made
+
+
+def settled(given: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> Settled:
+    """Make sure that there is something to test on, keeping the given splits where there is.
+
+    Where no labelled picture is test, validation stands in for it, as the field does. Where there
+    is neither, the training pictures are divided by `fixed_split`; where nothing is given at all,
+    all pictures are. Pictures without a split among others with one stay out.
+
+    Parameters
+    ----------
+    given
+        (N,) str objects: train, validation, test, "" (none).
+    ids, labels
+        As for `fixed_split`.
+    """
+    labelled = labels != UNLABELLED
+    splits = np.where(labelled, given, "").astype(object)
+    if (splits == TEST).any():
+        return Settled(splits, "given")
+    if (splits == VALIDATION).any():
+        splits[splits == VALIDATION] = TEST
+        return Settled(splits, "given")
+    divided = splits == TRAIN if (splits == TRAIN).any() else labelled
+    splits[divided] = fixed_split(ids[divided], labels[divided])
+    return Settled(splits, "fixed")

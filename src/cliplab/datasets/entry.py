@@ -1,0 +1,42 @@
+"""The contract of a data set that has a name of its own.
+
+A module in this package, or one of another package under the entry point group
+`cliplab.datasets`, is a member of the catalogue if it has
+
+- ``ENTRIES``: a tuple of `CatalogueEntry`, one for each name that it serves, and
+- ``open_entry(name, *, home)``: gives the `Dataset` of one of these names, or raises a
+  `CliplabError` that says what to do to have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from cliplab.nouns import Dataset
+
+EMBEDDED, PREPARED, NOT_HERE = "embedded", "prepared", "not here"
+
+
+class CatalogueEntry(NamedTuple):
+    """What is known of a data set without opening it."""
+
+    name: str
+    description: str  # one sentence
+    tasks: Mapping[str, int]  # task → number of classes; the first is the default
+    pictures: int
+    splits: Mapping[str, int]  # split of the default task → pictures
+    licence: str
+    size: int | None  # bytes to download or on disk; None: not known
+    state: str = NOT_HERE  # or "embedded" (comes with an installed library), "prepared"
+
+
+class Member(Protocol):
+    """A module that serves data sets by name."""
+
+    ENTRIES: tuple[CatalogueEntry, ...]
+
+    def open_entry(self, name: str, *, home: Path) -> Dataset:
+        """Give the data set of that name, one of those in `ENTRIES`."""
+        ...

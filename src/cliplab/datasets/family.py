@@ -1,0 +1,189 @@
+"""Data sets by name: a folder, a name of the catalogue, or the hub; with a task after a colon."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, Member
+from cliplab.nouns import Dataset
+from cliplab.runtime.errors import UnknownName, UsageError
+from cliplab.runtime.progress import say
+from cliplab.runtime.storage import home as home_of
+
+GROUP = "cliplab.datasets"  # of entry points
+HUB = "hf:"
+
+
+class Opened(NamedTuple):
+    """A data set, and which of its tasks was asked for (or the default one)."""
+
+    dataset: Dataset
+    task: str
+
+
+def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
+    """Open a data set by the name that a user gives it.
+
+    The name is an existing folder first, then a name of the catalogue or of a prepared data set,
+    then `hf:owner/name`. A task may follow the last colon: `wikiart:genre`, `photos:label`,
+    `hf:owner/name:label`.
+
+    Parameters
+    ----------
+    name
+        Of the data set.
+    home
+        Folder of what is kept between runs; None: `CLIPLAB_HOME` or the platform's.
+
+    Returns
+    -------
+    Opened
+        The data set, named as given but for the task, and the name of the task.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such folder, data set or task; the message gives the closest.
+    UsageError
+        If it is a file.
+    DataError
+        If the data cannot be used as they are.
+
+    Examples
+    --------
+    >>> dataset, task = open_dataset("digits")
+    >>> len(dataset), task, dataset.task(task).class_names[:2]
+    (1797, 'digit', ('zero', 'one'))
+    """
+    spec, place = str(name), home_of(home)
+    before, colon, after = spec.rpartition(":")
+    readings: list[tuple[str, str | None]] = [(spec, None)]
+    if colon and after and "/" not in after:
+        readings.append((before, after))
+    for base, task in readings:
+        if base and Path(base).expanduser().is_dir():
+            return _with_task(_open_folder(base, place, task), task)
+    if spec.startswith(HUB):
+        return _open_hub(spec, place)
+    for base, task in readings:
+        if (dataset := _open_named(base, place)) is not None:
+            return _with_task(dataset, task)
+    if Path(spec).expanduser().exists():
+        _open_folder(spec, place, None)  # says that it is a file
+    known = [entry.name for entry in catalogue(place)]
+    base = readings[-1][0] if readings[-1][0] in known else spec
+    raise UnknownName("data set", base, known, hint="(and there is no such folder)")
+
+
+def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
+    """List the data sets that have a name: those that come with cliplab, and the prepared ones."""
+    place = home_of(home)
+    entries = {entry.name: entry for entry, _member in _members()}
+    for prepared in _prepared(place):
+        known = entries.get(prepared.name)
+        if known is None or known.state != EMBEDDED:
+            entries[prepared.name] = prepared
+    return list(entries.values())
+
+
+def _with_task(dataset: Dataset, task: str | None) -> Opened:
+    return Opened(dataset, dataset.task(task).name)
+
+
+def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
+    from cliplab.datasets import folder, huggingface, labels_csv
+
+    path = Path(base).expanduser()
+    if base in {entry.name for entry, _member in _members()}:
+        say(f"{base}: the folder here is taken, not cliplab's data set of that name.")
+    has_list = (path / labels_csv.LABELS_CSV).is_file()
+    if not has_list and huggingface.holds_tables(path):
+        return huggingface.open_local(path, name=base, home=home, label=task)
+    return folder.open_folder(path, name=base, home=home)
+
+
+def _open_hub(spec: str, home: Path) -> Opened:
+    from cliplab.datasets.huggingface import open_hub
+
+    repository, _, label = spec.removeprefix(HUB).partition(":")
+    if not repository:
+        raise UsageError(f"{spec!r} names no data set of the hub; write hf:owner/name.")
+    return _with_task(open_hub(HUB + repository, home=home, label=label or None), label or None)
+
+
+def _open_named(name: str, home: Path) -> Dataset | None:
+    """Open a data set of the catalogue or a prepared one; None if there is no such name."""
+    from cliplab.datasets.parquet import open_parquet
+
+    entry, member = next((found for found in _members() if found[0].name == name), (None, None))
+    folder = _prepared_folder(name, home)
+    if folder and not (entry and entry.state == EMBEDDED):
+        return open_parquet(folder, name=name, home=home)
+    return member.open_entry(name, home=home) if member else None
+
+
+def _prepared_folder(name: str, home: Path) -> Path | None:
+    from cliplab.datasets.prepare import prepared_folder
+
+    folder = prepared_folder(name, home)
+    inside = (
+        bool(name.strip("./")) and ".." not in Path(name).parts and not Path(name).is_absolute()
+    )
+    return folder if inside and (folder / "data").is_dir() else None
+
+
+def _members() -> Iterator[tuple[CatalogueEntry, Member]]:
+    """Give each entry of the catalogue with the module that serves it; a first name wins."""
+    seen = set()
+    for module in _modules():
+        for entry in getattr(module, "ENTRIES", ()) if hasattr(module, "open_entry") else ():
+            if entry.name not in seen:
+                seen.add(entry.name)
+                yield entry, cast(Member, module)
+
+
+def _modules() -> Iterator[Any]:
+    import cliplab.datasets as package
+
+    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        yield importlib.import_module(found.name)
+    for point in importlib.metadata.entry_points(group=GROUP):
+        try:
+            yield point.load()
+        except Exception as error:  # another package's fault must not take ours along
+            say(f"The data sets of {point.value} cannot be loaded: {error!r}. Is it up to date?")
+
+
+def _prepared(home: Path) -> Iterator[CatalogueEntry]:
+    """Give the data sets that were prepared under `home` and are whole."""
+    from cliplab.datasets.manifest import MANIFEST, is_whole, manifest_or_none
+
+    root = home / "datasets"
+    for path in sorted(root.glob(f"**/{MANIFEST}")):
+        manifest = manifest_or_none(path.parent)
+        if manifest is not None and is_whole(path.parent):
+            name = path.parent.relative_to(root).as_posix()
+            name = HUB + name.removeprefix("hf/") if name.startswith("hf/") else name
+            yield _prepared_entry(name, manifest)
+
+
+def _prepared_entry(name: str, manifest: dict[str, Any]) -> CatalogueEntry:
+    splits: Counter[str] = Counter()
+    for shard in manifest["shards"]:
+        splits[shard["split"]] += shard["rows"]
+    return CatalogueEntry(
+        name=name,
+        description=manifest["card"]["description"].partition("\n")[0],
+        tasks={task["name"]: len(task["class_names"]) for task in manifest["tasks"]},
+        pictures=sum(splits.values()),
+        splits=dict(splits),
+        licence=manifest["card"]["licence"],
+        size=sum(shard["size"] for shard in manifest["shards"]),
+        state=PREPARED,
+    )
