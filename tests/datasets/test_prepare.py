@@ -107,3 +107,44 @@ def test_unreadable_pictures_are_named_or_end_the_work(make_dataset, make_png, h
 def test_an_empty_data_set(make_dataset, home):
     with pytest.raises(DataError, match="has no pictures"):
         prepare(make_dataset(0, contents=[]), home=home)
+
+
+def test_a_folder_of_pictures_by_name_opens_in_datasets(tmp_path, home, make_png):
+    import datasets
+
+    folder = tmp_path / "photos"
+    for number in range(20):
+        path = folder / ("cats", "dogs")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(make_png(number))
+    (folder / "cats/broken.png").write_bytes(b"<html>")
+    prepared = prepare(str(folder), home=home)
+    loaded = datasets.load_dataset(str(prepared), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(part) for name, part in loaded.items()} == {"train": 17, "test": 4}
+    assert loaded["train"].features["label"].names == ["cats", "dogs"]
+    for part in loaded.values():
+        for row in part.cast_column("image", datasets.Image(decode=False)):
+            assert row["image"]["bytes"] == (folder / row["id"]).read_bytes()
+            assert row["id"].startswith(("cats", "dogs")[row["label"]])
+
+
+def test_the_digits_by_name(home):
+    from cliplab.datasets.family import open_dataset
+
+    digits, _task = open_dataset("digits", home=home)
+    folder = prepare("digits", home=home)
+    assert folder == home / "datasets/digits"
+    found = open_parquet(folder, name="digits", home=home)
+    rows = np.argsort(found.ids)
+    assert list(found.ids[rows]) == sorted(digits.ids)
+    assert list(found.labels["digit"][rows]) == list(digits.labels["digit"][np.argsort(digits.ids)])
+    assert found.task().prompts == digits.task().prompts
+    assert found.split_origin == digits.split_origin
+
+
+def test_a_prepared_data_set_is_found_by_its_name(make_dataset, home):
+    from cliplab.datasets.family import open_dataset
+
+    prepare(make_dataset(name="lab/noise"), home=home)
+    found, task = open_dataset("lab/noise:label", home=home)
+    assert (len(found), task) == (60, "label")

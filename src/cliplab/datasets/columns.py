@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cliplab.datasets.index import cached_digests
-from cliplab.datasets.splits import fixed_split, split_named
+from cliplab.datasets.splits import settled, split_named
 from cliplab.datasets.tables import TableFile, TablePictures, inside, stored_digests, table_file
-from cliplab.nouns import TEST, TRAIN, UNLABELLED, VALIDATION, Card, Dataset, Task
+from cliplab.nouns import UNLABELLED, Card, Dataset, Task
 from cliplab.runtime.errors import DataError, UnknownName, UsageError
 
 CAPTIONS = ("caption", "captions", "text", "sentence", "sentences")
@@ -260,28 +260,13 @@ def _splits(
     parts: Sequence[Part], ids: np.ndarray, labels: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], str]:
     named = [split_named(part.split) or "" for part in parts]
+    if len(parts) == 1:
+        named = [""]  # one split is no division, whatever it is called
     rows = [sum(file.rows for file in part.files) for part in parts]
     given = np.repeat(np.array(named, dtype=object), rows)
-    found, origins = {}, []
-    for task, values in labels.items():
-        split, origin = _split(given, ids, values, alone=len(parts) == 1)
-        found[task] = split
-        origins.append(origin)
-    return found, "fixed" if "fixed" in origins else "given"
-
-
-def _split(
-    given: np.ndarray, ids: np.ndarray, labels: np.ndarray, alone: bool
-) -> tuple[np.ndarray, str]:
-    labelled = labels != UNLABELLED
-    split = given.copy()
-    if not alone and not (labelled & (split == TEST)).any():
-        split[split == VALIDATION] = TEST
-    if not alone and (labelled & (split == TEST)).any():
-        return split, "given"
-    among = split == TRAIN if (labelled & (split == TRAIN)).any() else np.ones(len(ids), bool)
-    split[among] = fixed_split(ids[among], labels[among])
-    return split, "fixed"
+    found = {task: settled(given, ids, values) for task, values in labels.items()}
+    is_fixed = any(split.origin == "fixed" for split in found.values())
+    return {task: split.splits for task, split in found.items()}, "fixed" if is_fixed else "given"
 
 
 def _digests(files: Sequence[TableFile], columns: Columns, home: Path, folder: Path) -> np.ndarray:
