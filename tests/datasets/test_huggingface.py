@@ -190,6 +190,7 @@ def test_no_picture_column(hub_set, tmp_path, home):
 def test_ids_from_a_column_or_the_paths_where_unique(hub_set, tmp_path, home, make_png):
     hub_set(4, id=["a", "b", "c", "d"]).save_to_disk(tmp_path / "ids")
     assert list(open_it(tmp_path / "ids", home).ids) == ["a", "b", "c", "d"]
+    assert list(open_it(tmp_path / "ids", home, label="id").labels["id"]) == [0, 1, 2, 3]
     hub_set(4, id=["a", "b", "c", "a"]).save_to_disk(tmp_path / "twice")
     assert open_it(tmp_path / "twice", home).ids[0] == "all/0"
     pictures = [{"bytes": make_png(i), "path": f"{i}.png"} for i in range(4)]
@@ -239,6 +240,19 @@ def test_pictures_beside_the_table_are_read_from_within_the_folder_alone(
     assert list(found.digests) == [digest(make_png(0)), "", "", ""]
     (folder / "pictures/0.png").write_bytes(make_png(1) + b"longer")
     assert open_it(folder, home).digests[0] == digest(make_png(1) + b"longer")
+
+
+def test_pictures_kept_as_plain_bytes(hub_set, tmp_path, home, make_png):
+    import pyarrow.parquet as pq
+
+    table = hub_set(4).data.table
+    plain = table.column("image").combine_chunks().field("bytes")
+    schema = table.schema.set(0, table.schema.field("image").with_type(plain.type))
+    (tmp_path / "plain").mkdir()
+    table = table.set_column(0, "image", plain).cast(schema)
+    pq.write_table(table, tmp_path / "plain/train.parquet")
+    found = open_it(tmp_path / "plain", home, label="kind")
+    assert [read() for read in found.source.open(range(4))] == [make_png(i) for i in range(4)]
 
 
 def test_a_damaged_table_is_named(hub_folder, home):

@@ -18,6 +18,7 @@ from cliplab.datasets.tables import TableFile, TablePictures, inside, stored_dig
 from cliplab.nouns import UNLABELLED, Card, Dataset, Task
 from cliplab.runtime.errors import DataError, UnknownName, UsageError
 
+PICTURES = ("image", "img")  # preferred, and taken also where they hold plain bytes
 CAPTIONS = ("caption", "captions", "text", "sentence", "sentences")
 
 
@@ -92,13 +93,12 @@ def dataset_of(
     UsageError
         If there is no class-label column and none was named.
     """
-    if not any(part.files for part in parts):
-        raise DataError(f"{name} has no table files; there is nothing to read.")
-    columns = _columns(features, name, label)
-    for part in parts:
-        for file in part.files:
-            _check_file(file, columns)
     files = tuple(file for part in parts for file in part.files)
+    if not files:
+        raise DataError(f"{name} has no table files; there is nothing to read.")
+    columns = _columns(features, files[0].schema, name, label)
+    for file in files:
+        _check_file(file, columns)
     tables = [file.read(columns.needed()) for file in files]
     tasks, labels = {}, {}
     for column in columns.labels:
@@ -125,14 +125,17 @@ def dataset_of(
     )
 
 
-def _columns(features: Mapping[str, Any], name: str, label: str | None) -> Columns:
-    pictures = [column for column in features if _is_picture(features[column])]
+def _columns(features: Mapping[str, Any], schema: Any, name: str, label: str | None) -> Columns:
+    import pyarrow.types as types
+
+    pictures = [column for column in features if _is_picture(column, features[column])]
     if not pictures:
         raise DataError(
             f"{name} has no picture column; found {', '.join(features)}. A picture column has the "
-            "feature Image, or is a struct of bytes and path."
+            "feature Image, is a struct of bytes and path, or is called image and holds bytes."
         )
-    picture = next((column for column in ("image", "img") if column in pictures), pictures[0])
+    picture = next((column for column in PICTURES if column in pictures), pictures[0])
+    has_paths = picture in schema.names and types.is_struct(schema.field(picture).type)
     classes = [c for c in features if type(features[c]).__name__ == "ClassLabel"]
     plain = [c for c in features if c not in classes and _is_plain(features[c])]
     if label is not None:
@@ -146,15 +149,16 @@ def _columns(features: Mapping[str, Any], name: str, label: str | None) -> Colum
             f"{name}:COLUMN; columns: {listing}."
         )
     captions = [c for c in features if c.lower() in CAPTIONS and c != label]
-    feature = features[picture]
-    has_paths = type(feature).__name__ == "Image" or isinstance(feature, dict)
     caption = next((c for c in captions if _holds_text(features[c])), None)
-    return Columns(picture, has_paths, tuple(classes), "id" if "id" in plain else None, caption)
+    id_ = "id" if "id" in plain and label != "id" else None
+    return Columns(picture, has_paths, tuple(classes), id_, caption)
 
 
-def _is_picture(feature: Any) -> bool:
+def _is_picture(column: str, feature: Any) -> bool:
     if isinstance(feature, Mapping):
         return set(feature) == {"bytes", "path"}
+    if column in PICTURES and str(getattr(feature, "dtype", "")) in ("binary", "large_binary"):
+        return True
     return type(feature).__name__ == "Image"
 
 
