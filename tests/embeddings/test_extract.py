@@ -50,7 +50,7 @@ def test_vectors_labels_and_ids_belong_together(make_dataset, toy_encoder, home,
 def test_rows_come_in_the_order_asked_for(make_dataset, toy_encoder, home, small_parts):
     dataset = make_dataset(30)
     every = embed(dataset, toy_encoder, task="label", home=home).embeddings
-    rows = np.array([29, 3, 0, 17])
+    rows = np.random.default_rng(0).permutation(30)[:20]
     some = embed(dataset, toy_encoder, task="label", rows=rows, home=home).embeddings
     np.testing.assert_array_equal(some.vectors, every.vectors[rows])
     assert list(some.ids) == list(dataset.ids[rows])
@@ -93,6 +93,16 @@ def test_after_adding_pictures_only_those_are_encoded(make_dataset, toy_encoder,
     fresh = embed(many, toy_encoder, task="label", home=home.with_name("other")).embeddings
     np.testing.assert_allclose(after.vectors, fresh.vectors, rtol=1e-4, atol=1e-4)
     assert after.skipped == fresh.skipped
+
+
+def test_copies_find_their_pictures_wherever_they_lie(make_dataset, toy_encoder, home, small_parts):
+    fill(make_dataset(40, start=13), toy_encoder, home=home)
+    dataset = make_dataset(60)
+    embeddings, stats = embed(dataset, toy_encoder, task="label", home=home)
+    assert stats.n_encoded == 20
+    np.testing.assert_allclose(
+        embeddings.vectors, plain(dataset, toy_encoder, range(60)).embedding, rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.slow
