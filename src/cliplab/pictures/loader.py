@@ -6,25 +6,29 @@ copied between processes, and nothing is left behind when the run is killed.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from cliplab.nouns import PictureSource
-from cliplab.pictures.decode import MAX_PIXELS, UnreadablePicture, decode
+from cliplab.pictures.decode import MAX_PIXELS as MAX_PIXELS
+from cliplab.pictures.decode import decode
+from cliplab.pictures.unreadable import UnreadablePicture
+from cliplab.runtime.machine import usable_cores
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+    Prepare = Callable[[Image], torch.Tensor]
+
 MOST_WORKERS = 16
-BATCHES_AHEAD = 2  # whole batches that wait for the encoder
+AHEAD = 4  # pictures in flight for each worker
 
 
 class Loaded(NamedTuple):
@@ -38,28 +42,26 @@ class Loaded(NamedTuple):
 class PictureBatch(NamedTuple):
     """The readable pictures of one batch, and those that are not."""
 
-    rows: np.ndarray  # (b,) int64, those read
+    rows: np.ndarray  # (b,) int64, those read, in the order asked for
     pixels: torch.Tensor  # (b, 3, H, W) float32
-    skipped: list[tuple[int, str]]  # (row, reason)
+    skipped: list[tuple[int, str]]  # (row, reason) of the others
 
 
 def default_workers() -> int:
     """One a usable core, at most `MOST_WORKERS`."""
-    from cliplab.runtime.machine import usable_cores
-
     return min(usable_cores(), MOST_WORKERS)
 
 
 def load_pictures(
     source: PictureSource,
     rows: Sequence[int] | np.ndarray,
-    prepare: Callable[[Image], torch.Tensor],
+    prepare: Prepare,
     *,
     workers: int | None = None,
     window: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Generator[Loaded, None, None]:
-    """Pictures in the order of `rows`, at most `window` of them in memory at once.
+    """Load pictures in the order of `rows`, at most `window` of them in memory at once.
 
     Parameters
     ----------
@@ -68,110 +70,117 @@ def load_pictures(
     prepare
         8-bit RGB picture → (3, H, W) float32; called in several threads.
     workers
-        Threads; None: one a core.
+        Threads. Default: one a usable core, at most 16.
     window
-        Pictures in flight, read ahead of the one handed out; None: four a worker.
+        Pictures in flight, the one handed out among them. Default: four a worker.
     max_pixels
         As for `decode`.
+
+    Yields
+    ------
+    Loaded
+        A picture that is gone, damaged or no picture comes with a reason in place of pixels.
+        Whatever else goes wrong (a fault of `prepare`, say) is raised. Closing the generator ends
+        the threads as soon as the pictures that they hold are done.
     """
+    job = _Job(prepare, max_pixels)
     workers = workers or default_workers()
-    window = max(window or 4 * workers, 1)
-    tasks = zip(rows, source.open([int(row) for row in rows]), strict=True)
-    in_flight: deque[Future[Loaded]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="cliplab-decode") as pool:
-        try:
-            for row, read in islice(tasks, window):
-                in_flight.append(pool.submit(_load, int(row), read, prepare, max_pixels))
-            while in_flight:
-                yield in_flight.popleft().result()
-                for row, read in islice(tasks, 1):
-                    in_flight.append(pool.submit(_load, int(row), read, prepare, max_pixels))
-        finally:
-            for future in in_flight:
-                future.cancel()
-
-
-def _load(
-    row: int,
-    read: Callable[[], bytes],
-    prepare: Callable[[Image], torch.Tensor],
-    max_pixels: int,
-) -> Loaded:
-    try:
-        return Loaded(row, prepare(decode(read(), max_pixels=max_pixels)), None)
-    except UnreadablePicture as error:
-        return Loaded(row, None, error.reason)
-    except OSError as error:  # the file went away, or is not ours to read
-        return Loaded(row, None, f"cannot be read: {error.strerror or error}")
+    return _ordered(job, source, [int(row) for row in rows], workers, window or AHEAD * workers)
 
 
 def batches(
     source: PictureSource,
     rows: Sequence[int] | np.ndarray,
-    prepare: Callable[[Image], torch.Tensor],
+    prepare: Prepare,
     *,
     batch_size: int,
     workers: int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Generator[PictureBatch, None, None]:
-    """Batches put together ahead of the encoder by a thread of their own.
+    """Load pictures batch by batch, the next one put together while the encoder has this one.
 
     Batch k holds the readable ones of `rows[k * batch_size : (k + 1) * batch_size]`, whatever the
-    timing. Closing the generator stops the threads.
+    timing. In memory are at most three batches (the encoder's, the next, the one being made) and
+    the pictures in flight. The parameters are those of `load_pictures`.
+
+    Yields
+    ------
+    PictureBatch
+        Without pixels, shape (0, 3, 0, 0), where none of its pictures can be read.
     """
-    stop = threading.Event()
-    waiting: queue.Queue[PictureBatch | BaseException | None] = queue.Queue(BATCHES_AHEAD)
-
-    def put(item: PictureBatch | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def run() -> None:
+    job = _Job(prepare, max_pixels)
+    workers = workers or default_workers()
+    loaded = _ordered(job, source, [int(row) for row in rows], workers, AHEAD * workers)
+    with ThreadPoolExecutor(1, thread_name_prefix="cliplab-batches") as assembler:
         try:
-            for batch in _assembled(source, rows, prepare, batch_size, workers, max_pixels):
-                if not put(batch):
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=run, name="cliplab-batches", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+            upcoming = assembler.submit(_assembled, loaded, batch_size)
+            while (batch := upcoming.result()) is not None:
+                upcoming = assembler.submit(_assembled, loaded, batch_size)
+                yield batch
+        finally:
+            job.stopped.set()  # what the assembler still waits for comes at once
+            assembler.submit(loaded.close)
 
 
-def _assembled(
-    source: PictureSource,
-    rows: Sequence[int] | np.ndarray,
-    prepare: Callable[[Image], torch.Tensor],
-    batch_size: int,
-    workers: int | None,
-    max_pixels: int,
-) -> Iterator[PictureBatch]:
-    loaded = load_pictures(source, rows, prepare, workers=workers, max_pixels=max_pixels)
-    try:
-        while group := list(islice(loaded, batch_size)):
-            yield _together(group)
-    finally:
-        loaded.close()
+class _Job:
+    """What is done to each picture, until it is stopped."""
+
+    def __init__(self, prepare: Prepare, max_pixels: int) -> None:
+        self.prepare, self.max_pixels = prepare, max_pixels
+        self.stopped = threading.Event()
+
+    def load(self, row: int, read: Callable[[], bytes]) -> Loaded:
+        if self.stopped.is_set():
+            return Loaded(row, None, "stopped")
+        try:
+            return Loaded(row, self.prepare(decode(read(), max_pixels=self.max_pixels)), None)
+        except UnreadablePicture as error:
+            return Loaded(row, None, error.reason)
+        except OSError as error:  # the file went away, or is not ours to read
+            return Loaded(row, None, f"cannot be read: {error.strerror or error}")
+        except MemoryError:
+            return Loaded(row, None, "not enough memory to decode it")
 
 
-def _together(group: Sequence[Loaded]) -> PictureBatch:
+def _ordered(
+    job: _Job, source: PictureSource, rows: list[int], workers: int, window: int
+) -> Generator[Loaded, None, None]:
+    tasks = zip(rows, source.open(rows), strict=True)
+    in_flight: deque[Future[Loaded]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="cliplab-decode") as pool:
+        try:
+            for row, read in tasks:
+                in_flight.append(pool.submit(job.load, row, read))
+                if len(in_flight) >= window:
+                    yield in_flight.popleft().result()
+            while in_flight:
+                yield in_flight.popleft().result()
+        finally:
+            job.stopped.set()
+            for future in in_flight:
+                future.cancel()
+
+
+def _assembled(loaded: Iterator[Loaded], batch_size: int) -> PictureBatch | None:
+    """Put the next `batch_size` pictures together; None after the last.
+
+    Each is copied to its place as it comes, by NumPy: `torch.stack` would start threads of its own
+    beside the encoder's.
+    """
     import torch
 
-    read: list[Any] = [(one.row, one.pixels) for one in group if one.pixels is not None]
-    skipped = [(one.row, one.reason) for one in group if one.reason is not None]
-    pixels = torch.stack([p for _, p in read]) if read else torch.empty(0, 3, 0, 0)
-    return PictureBatch(np.array([row for row, _ in read], dtype=np.int64), pixels, skipped)
+    rows: list[int] = []
+    skipped: list[tuple[int, str]] = []
+    pixels = None
+    for one in islice(loaded, batch_size):
+        if one.pixels is None:
+            skipped.append((one.row, one.reason or ""))
+            continue
+        if pixels is None:
+            pixels = torch.empty((batch_size, *one.pixels.shape), dtype=one.pixels.dtype)
+        pixels[len(rows)].numpy()[...] = one.pixels.numpy()
+        rows.append(one.row)
+    if not rows and not skipped:
+        return None
+    read = torch.empty(0, 3, 0, 0) if pixels is None else pixels[: len(rows)]
+    return PictureBatch(np.array(rows, dtype=np.int64), read, skipped)
