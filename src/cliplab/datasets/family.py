@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import pkgutil
 from collections import Counter
 from collections.abc import Iterator
@@ -61,21 +62,23 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     >>> len(dataset), task, dataset.task(task).class_names[:2]
     (1797, 'digit', ('zero', 'one'))
     """
+    from cliplab.datasets.folder import check_folder
+
     spec, place = str(name), home_of(home)
     before, colon, after = spec.rpartition(":")
     readings: list[tuple[str, str | None]] = [(spec, None)]
     if colon and after and "/" not in after:
         readings.append((before, after))
     for base, task in readings:
-        if base and Path(base).expanduser().is_dir():
+        if base and os.path.isdir(_path(base)):  # noqa: PTH112 (never raises)
             return _with_task(_open_folder(base, place, task), task)
     if spec.startswith(HUB):
         return _open_hub(spec, place)
     for base, task in readings:
         if (dataset := _open_named(base, place)) is not None:
             return _with_task(dataset, task)
-    if Path(spec).expanduser().exists():
-        _open_folder(spec, place, None)  # says that it is a file
+    if os.path.isfile(_path(spec)):  # noqa: PTH113
+        check_folder(_path(spec))  # says that it is a file
     known = [entry.name for entry in catalogue(place)]
     base = readings[-1][0] if readings[-1][0] in known else spec
     raise UnknownName("data set", base, known, hint="(and there is no such folder)")
@@ -92,6 +95,13 @@ def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     return list(entries.values())
 
 
+def _path(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~ of somebody unknown
+        return Path(name)
+
+
 def _with_task(dataset: Dataset, task: str | None) -> Opened:
     return Opened(dataset, dataset.task(task).name)
 
@@ -99,7 +109,8 @@ def _with_task(dataset: Dataset, task: str | None) -> Opened:
 def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
     from cliplab.datasets import folder, huggingface, labels_csv
 
-    path = Path(base).expanduser()
+    path = _path(base)
+    folder.check_folder(path)
     if base in {entry.name for entry, _member in _members()}:
         say(f"{base}: the folder here is taken, not cliplab's data set of that name.")
     has_list = (path / labels_csv.LABELS_CSV).is_file()
@@ -135,7 +146,7 @@ def _prepared_folder(name: str, home: Path) -> Path | None:
     inside = (
         bool(name.strip("./")) and ".." not in Path(name).parts and not Path(name).is_absolute()
     )
-    return folder if inside and (folder / "data").is_dir() else None
+    return folder if inside and os.path.isdir(folder / "data") else None  # noqa: PTH112
 
 
 def _members() -> Iterator[tuple[CatalogueEntry, Member]]:

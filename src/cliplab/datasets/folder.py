@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -84,9 +85,9 @@ def open_folder(path: Path, *, name: str, home: Path) -> Dataset:
     StorageError
         If the index cannot be written.
     """
-    _check_folder(path)
+    check_folder(path)
     tree = walk(path)
-    is_listed = (path / LABELS_CSV).is_file()
+    is_listed = LABELS_CSV in tree.others
     layout = _from_csv(path, tree) if is_listed else _from_folders(path, tree)
     _check_classes(path, layout)
     ids = np.array(ids_of(layout.files, path), dtype=object)
@@ -113,14 +114,17 @@ def open_folder(path: Path, *, name: str, home: Path) -> Dataset:
     )
 
 
-def _check_folder(path: Path) -> None:
-    if not path.exists():
-        raise UsageError(f"There is no folder {path}. Check the path.")
-    if not path.is_dir():
+def check_folder(path: Path) -> None:
+    """Refuse what is no folder (`UsageError`) or may not be looked into (`DataError`)."""
+    if os.path.isfile(path):  # noqa: PTH113 (never raises)
         raise UsageError(
             f"{path} is a file; a data set is a folder. {HOW} For single pictures use "
             "`cliplab classify`."
         )
+    if not os.path.isdir(path):  # noqa: PTH112
+        raise UsageError(f"There is no folder {path}. Check the path.")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise DataError(f"{path} may not be looked into. Give yourself permission: chmod u+rx.")
 
 
 def _from_csv(path: Path, tree: Tree) -> _Layout:
