@@ -327,6 +327,11 @@ def test_settings_that_cannot_be(settings):
         ExtractConfig(**settings)
 
 
+def test_a_row_asked_for_twice_is_refused(make_dataset, toy_encoder, home):
+    with pytest.raises(UsageError, match="asked for twice"):
+        embed(make_dataset(5), toy_encoder, task="label", rows=np.array([1, 1]), home=home)
+
+
 def test_leftovers_of_a_killed_run_are_swept(make_dataset, toy_encoder, home, small_parts):
     dataset = make_dataset(30)
     folder = fill(dataset, toy_encoder, rows=np.array([0]), home=home).folder

@@ -145,10 +145,12 @@ class _Extraction:
             raise DataError(f"No pictures of {dataset.name!r} to encode: the selection is empty.")
         self.started = time.perf_counter()
         self.dataset, self.encoder, self.rows, self.config = dataset, encoder, rows, config
-        self.max_pixels = config.max_pixels or MAX_PIXELS
-        self.store = store_for(dataset, encoder, config.batch_size, self.max_pixels, home)
+        limit = config.max_pixels or MAX_PIXELS
+        self.store = store_for(dataset, encoder, config.batch_size, limit, home)
         self.wanted = np.zeros(len(dataset), dtype=bool)  # (N,)
         self.wanted[rows] = True
+        if self.wanted.sum() != len(rows):
+            raise UsageError("Some rows were asked for twice; give each row once.")
         self.whole: dict[int, tuple[SkippedPicture, ...]] = {}  # parts that are there: unreadable
         self.again: set[int] = set()  # parts with pictures that could not be opened the last time
         self.filler = Filler(self.store, config.batch_size, config.workers, self._refuse_rows)
@@ -197,12 +199,11 @@ class _Extraction:
 
     def stats(self, plan: Plan) -> ExtractStats:
         """Count what was done."""
+        n_pictures = sum(plan.size(part) for part in self.whole)
         n_skipped = sum(map(len, self.whole.values()))
         return ExtractStats(
             n_encoded=self.filler.n_encoded,
-            n_cached=sum(plan.size(part) for part in self.whole)
-            - n_skipped
-            - self.filler.n_encoded,
+            n_cached=n_pictures - n_skipped - self.filler.n_encoded,
             n_skipped=n_skipped,
             seconds=time.perf_counter() - self.started,
             seconds_encoder=self.filler.seconds_encoder,
