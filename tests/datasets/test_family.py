@@ -147,7 +147,8 @@ def test_a_preparation_that_was_cut_short_says_so(here, home):
 
 def test_another_package_joins_by_entry_point(here, home, monkeypatch):
     toy = types.ModuleType("toy_pictures")
-    toy.ENTRIES = (CatalogueEntry("toy", "A toy.", {"digit": 10}, 1797, {}, "MIT", None),)
+    theirs = CatalogueEntry("toy", "A toy.", {"digit": 10}, 1797, {}, "MIT", None)
+    toy.ENTRIES = (theirs, theirs._replace(name="digits"))  # a name that is taken stays ours
     toy.open_entry = open_entry
     monkeypatch.setitem(sys.modules, "toy_pictures", toy)
     point = importlib.metadata.EntryPoint("toy", "toy_pictures", family.GROUP)

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from cliplab.datasets.splits import fixed_split, split_named
+from cliplab.datasets.splits import fixed_split, settled, split_named
 
 
 def _by_hand(ids: list[str], n_test: int) -> set[str]:
@@ -48,3 +48,46 @@ def test_a_pictures_side_depends_on_its_class_alone_not_on_the_order():
 )  # fmt: skip
 def test_the_usual_names_of_splits(text, split):
     assert split_named(text) == split
+
+
+IDS = np.array([f"{i}.png" for i in range(12)], dtype=object)
+LABELS = np.arange(12) % 2
+
+
+def _settled(*given):
+    splits = np.array(given * (12 // len(given)), dtype=object)
+    return settled(splits, IDS, LABELS)
+
+
+def test_given_splits_with_a_test_part_are_kept():
+    found = _settled("train", "test", "validation", "")
+    assert found.origin == "given"
+    assert list(found.splits[:4]) == ["train", "test", "validation", ""]
+
+
+def test_without_a_test_part_validation_stands_in():
+    found = _settled("train", "validation", "")
+    assert found.origin == "given"
+    assert list(found.splits[:3]) == ["train", "test", ""]
+
+
+def test_training_pictures_alone_are_divided_and_those_without_a_split_stay_out():
+    found = _settled("train", "train", "train", "")
+    assert found.origin == "fixed"
+    outside = np.arange(12) % 4 == 3
+    assert set(found.splits[outside]) == {""}
+    assert (found.splits[~outside] == fixed_split(IDS[~outside], LABELS[~outside])).all()
+
+
+def test_nothing_given_is_the_fixed_split_and_the_unlabelled_are_in_none():
+    labels = np.where(np.arange(12) < 3, -1, LABELS)
+    found = settled(np.array([""] * 12, dtype=object), IDS, labels)
+    assert found.origin == "fixed"
+    assert (found.splits == fixed_split(IDS, labels)).all()
+    assert set(found.splits[:3]) == {""}
+
+
+def test_a_test_part_without_labels_is_none():
+    labels = np.array([0, 1] * 5 + [-1, -1])
+    given = np.array(["train"] * 10 + ["test"] * 2, dtype=object)
+    assert settled(given, IDS, labels).origin == "fixed"

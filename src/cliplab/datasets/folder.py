@@ -18,13 +18,15 @@ from cliplab.datasets.names import readable_names
 from cliplab.datasets.splits import settled, split_named
 from cliplab.datasets.tree import Tree, ids_of, listed, path_id, top_folders, walk
 from cliplab.nouns import UNLABELLED, Dataset, Task
-from cliplab.runtime import progress
 from cliplab.runtime.errors import DataError, UsageError
+from cliplab.runtime.progress import say
 
 HOW = (
     "Put the pictures into one folder a class (cats/1.jpg, dogs/2.jpg), or write a "
     f"{LABELS_CSV} with the header path,label."
 )
+
+_say_once = cache(say)  # a data set may be opened many times in one run
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +212,3 @@ def _tell(why: str, files: Sequence[str], path: Path, what: str = "picture") -> 
     if files:
         plural = "s" if len(files) > 1 else ""
         _say_once(f"{path}: passed over {len(files):,} {what}{plural} {why}: {listed(files)}")
-
-
-@cache  # a data set may be opened many times in one run
-def _say_once(message: str) -> None:
-    progress.say(message)
