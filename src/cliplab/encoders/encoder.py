@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +13,14 @@ from cliplab.encoders.towers import image_tower
 from cliplab.nouns import ImageVectors
 from cliplab.pictures.decode import decode
 from cliplab.pictures.preprocessing import Preprocessing
+from cliplab.pictures.seen import as_seen
 from cliplab.runtime.errors import MissingWeights
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
-    from torch import nn
 
 BATCH = 64  # pictures or texts encoded at once by the conveniences below
-
-Picture = "Image | str | Path | bytes"
 
 
 class OpenClipEncoder:
@@ -37,7 +34,7 @@ class OpenClipEncoder:
         self,
         *,
         name: str,
-        model: nn.Module,
+        model: Any,  # open_clip's CLIP, CustomTextCLIP or CoCa
         tokenize_source: str,
         architecture: Mapping[str, Any],
         weights_digest: str,
@@ -49,7 +46,7 @@ class OpenClipEncoder:
         self.name = name
         self.device = device
         self.precision = precision
-        self._model: Any = model
+        self._model = model
         self._tokenize_source = tokenize_source
         self._input_dtype: torch.dtype = get_input_dtype(precision)
         self._preprocessing = Preprocessing.from_open_clip(self._model.visual.preprocess_cfg)
@@ -139,8 +136,8 @@ class OpenClipEncoder:
         except Exception as error:  # whatever the hub's client raises
             raise MissingWeights(
                 f"{self.name} wants a tokenizer from the hub ({error}). With a network: pip "
-                "install transformers, and run once, so that it is cached. Its pictures can be encoded "
-                "without: --classifier linear_probe."
+                "install transformers, and run once, so that it is cached. Its pictures can be "
+                "encoded without: --classifier linear_probe."
             ) from error
 
     def _measured_width(self) -> int:
@@ -176,11 +173,9 @@ def _as_rgb(picture: Any) -> Image:
         return decode(Path(picture).read_bytes())
     if isinstance(picture, bytes):
         return decode(picture)
-    if picture.mode == "RGB" and not picture.getexif():
-        return picture  # type: ignore[no-any-return]
-    stream = io.BytesIO()  # as a person sees it, whatever its mode: by the one path that knows how
-    picture.save(stream, format="TIFF" if picture.mode in ("CMYK", "LAB", "F") else "PNG")
-    return decode(stream.getvalue())
+    picture.load()
+    # A file's transparent colour may be stated in its own depth; a copy has no file behind it.
+    return as_seen(picture.copy() if picture.has_transparency_data else picture, b"")
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

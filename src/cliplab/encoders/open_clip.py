@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cliplab.encoders import published, trained
 from cliplab.encoders.encoder import OpenClipEncoder
+from cliplab.encoders.fitting import fitted
 from cliplab.encoders.weights import Checkpoint, read_checkpoint
 from cliplab.nouns import DEFAULT_ENCODER, digest_of
 from cliplab.runtime.devices import check_precision, choose_device
@@ -137,8 +138,8 @@ def _of_tag(name: str, architecture: str, tag: str, weights: Path | None) -> Blu
     settings = published.tag_settings(architecture, tag)
     file = weights or published.find_weights(name, settings)
     preprocessing = {key: settings[key] for key in _PREPROCESSING if key in settings}
-    quick = bool(settings.get("quick_gelu", False))
     config = open_clip.get_model_config(architecture)
+    quick = published.wants_quick_gelu(settings, config)
     return Blueprint(name, architecture, file, config, quick, preprocessing)
 
 
@@ -233,8 +234,6 @@ def _quietly() -> Iterator[None]:
 
 
 def _fill(model: nn.Module, checkpoint: Checkpoint, blueprint: Blueprint) -> None:
-    from open_clip import factory
-
     if not blueprint.preprocessing and not checkpoint.from_openai:
         warnings.warn(
             f"{blueprint.weights.name} says nothing of its preprocessing and activation: taking "
@@ -243,16 +242,10 @@ def _fill(model: nn.Module, checkpoint: Checkpoint, blueprint: Blueprint) -> Non
             UserWarning,
             stacklevel=3,
         )
-    state = dict(checkpoint.state)
-    original = factory.load_state_dict
-    # open_clip's own loader renames and resizes; it is given what was read safely.
-    factory.load_state_dict = lambda *_args, **_more: state
     try:
-        factory.load_checkpoint(model, str(blueprint.weights), strict=True)
-    except (RuntimeError, KeyError) as error:
+        model.load_state_dict(fitted(checkpoint.state, model), strict=True)
+    except (RuntimeError, KeyError, AttributeError) as error:
         raise DataError(_misfit(blueprint, error)) from error
-    finally:
-        factory.load_state_dict = original
 
 
 def _misfit(blueprint: Blueprint, error: Exception, most: int = 4) -> str:

@@ -32,6 +32,11 @@ def tag_settings(architecture: str, tag: str) -> Mapping[str, Any]:
     return found
 
 
+def wants_quick_gelu(settings: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Tell whether a tag's weights want QuickGELU: as the tag says, else as its architecture."""
+    return bool(settings.get("quick_gelu", config.get("quick_gelu", False)))
+
+
 def check_architecture(architecture: str) -> None:
     """Refuse a name that is no architecture of open_clip's, with the closest that are."""
     import open_clip

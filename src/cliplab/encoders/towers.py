@@ -36,8 +36,8 @@ def image_tower(visual: nn.Module) -> ImageTower:
         return _vision_transformer(visual)
     if isinstance(visual, ModifiedResNet):
         return _resnet(visual)
-    if isinstance(visual, TimmModel) and any(True for _ in visual.head.parameters()):
-        return ImageTower(visual.trunk, visual.head, _head_width(visual.head))
+    if isinstance(visual, TimmModel) and (tower := _timm(visual)):
+        return tower
     return ImageTower(_first_output(visual), None, None)
 
 
@@ -63,10 +63,14 @@ def _resnet(visual: Any) -> ImageTower:
     return ImageTower(visual, projection, width)
 
 
-def _head_width(head: nn.Module) -> int:
+def _timm(visual: Any) -> ImageTower | None:
+    """Take the head off, where it is a projection and not a pool that projects by itself."""
     from torch import nn
 
-    return next(m.in_features for m in head.modules() if isinstance(m, nn.Linear))
+    linear = [m for m in visual.head.modules() if isinstance(m, nn.Linear)]
+    if not linear or hasattr(visual.head, "pool"):
+        return None
+    return ImageTower(visual.trunk, visual.head, linear[0].in_features)
 
 
 def _first_output(visual: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
