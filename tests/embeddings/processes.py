@@ -69,18 +69,25 @@ def start(home: Path) -> tuple[int, int]:
         os._exit(status)
 
 
+def n_parts(home: Path) -> int:
+    return len(list(home.rglob("part-*.parquet")))
+
+
 def kills(home: Path, seed: int) -> dict:
     chance = random.Random(seed)
-    n_killed, parts = 0, []
-    for _ in range(10):
+    n_killed, parts = 0, [0]
+    for attempt in range(10):
         child, pipe = start(home)
-        for _ in range(chance.randint(1, 6)):
-            os.read(pipe, 1)
+        batches = chance.randint(1, 6)
+        while batches and os.read(pipe, 1):  # nothing is read when the child has ended
+            batches -= 1
+        while attempt % 2 and n_parts(home) == parts[-1] and os.read(pipe, 1):
+            pass  # every other time, not before another part is there
         time.sleep(chance.uniform(0, 0.015))
         os.kill(child, signal.SIGKILL)
         n_killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
         os.close(pipe)
-        parts.append(len(list(home.rglob("part-*.parquet"))))
+        parts.append(n_parts(home))
     child, pipe = start(home)
     with os.fdopen(pipe, "rb") as told:
         encoded = sum(told.read())
