@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MOST_WORKERS = 16
 AHEAD = 4  # pictures in flight for each worker
 
+_counting = threading.Lock()
+
 
 class Loaded(NamedTuple):
     """One picture: its pixels, or why there are none."""
@@ -147,7 +149,7 @@ def _ordered(
 ) -> Generator[Loaded, None, None]:
     tasks = zip(rows, source.open(rows), strict=True)
     in_flight: deque[Future[Loaded]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="cliplab-decode") as pool:
+    with ThreadPoolExecutor(workers, "cliplab-decode", _keep_torch_to_one_thread) as pool:
         try:
             for row, read in tasks:
                 in_flight.append(pool.submit(job.load, row, read))
@@ -159,6 +161,23 @@ def _ordered(
             job.stopped.set()
             for future in in_flight:
                 future.cancel()
+
+
+def _keep_torch_to_one_thread() -> None:
+    """Let the thread that calls this do its small tensors alone.
+
+    Otherwise each worker gets a team of threads of its own from OpenMP, to the encoder's cost. The
+    count is the thread's own, but is also what threads to come will start with: that is put back,
+    by a thread that ends.
+    """
+    import torch
+
+    with _counting:
+        given = torch.get_num_threads()
+        torch.set_num_threads(1)
+        restorer = threading.Thread(target=torch.set_num_threads, args=(given,))
+        restorer.start()
+        restorer.join()
 
 
 def _assembled(loaded: Iterator[Loaded], batch_size: int) -> PictureBatch | None:
