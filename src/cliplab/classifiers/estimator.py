@@ -10,6 +10,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+
+_WORTH_THREADS = 20_000_000  # multiplications a pass over the data, from which threads help
 
 
 class LinearProbe(ClassifierMixin, BaseEstimator):
@@ -81,11 +84,12 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         solver = LogisticRegression(
             C=self.C, max_iter=self.max_iter, tol=self.tol, class_weight=self.class_weight
         )
-        with warnings.catch_warnings():
+        mean = X.mean(axis=0)  # features share a large mean; centring is exact with a free intercept
+        with warnings.catch_warnings(), threadpool_limits(_blas_threads(X, y)):
             warnings.simplefilter("ignore", ConvergenceWarning)
-            solver.fit(X, y, sample_weight=sample_weight)
+            solver.fit(X - mean, y, sample_weight=sample_weight)
         self.classes_ = solver.classes_
-        self.coef_, self.intercept_ = solver.coef_, solver.intercept_
+        self.coef_, self.intercept_ = solver.coef_, solver.intercept_ - solver.coef_ @ mean
         self.n_iter_ = int(np.max(solver.n_iter_))
         self.converged_ = self.n_iter_ < self.max_iter
         return self
@@ -118,3 +122,8 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         place = (logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)
         labels: np.ndarray = self.classes_[place]
         return labels
+
+
+def _blas_threads(X: np.ndarray, y: np.ndarray) -> int | None:  # noqa: N803
+    """One thread for a small problem, where waiting for each other costs more than it brings."""
+    return 1 if X.size * len(np.unique(y)) < _WORTH_THREADS else None
