@@ -1,3 +1,64 @@
-"""How well does CLIP see your pictures? And a small model that learns to draw them."""
+"""How well does CLIP see your pictures? And a small model that learns to draw them.
+
+Everything here is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cliplab.classification import ClassifyConfig as ClassifyConfig
+    from cliplab.classification import classify as classify
+    from cliplab.classifiers.estimator import LinearProbe as LinearProbe
+    from cliplab.datasets.family import open_dataset as open_dataset
+    from cliplab.datasets.prepare import prepare as prepare
+    from cliplab.embeddings.extract import embed as embed
+    from cliplab.encoders.contrastive import ContrastiveConfig as ContrastiveConfig
+    from cliplab.encoders.contrastive import train_clip as train_clip
+    from cliplab.encoders.open_clip import load_encoder as load_encoder
+    from cliplab.evaluation import evaluate as evaluate
+    from cliplab.nouns import Dataset as Dataset
+    from cliplab.nouns import Embeddings as Embeddings
+    from cliplab.nouns import Encoder as Encoder
+    from cliplab.nouns import Predictions as Predictions
+    from cliplab.nouns import Record as Record
+    from cliplab.protocol import EvaluateConfig as EvaluateConfig
+    from cliplab.report.compare import compare_runs as compare_runs
+    from cliplab.report.record import read_run as read_run
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "open_dataset": "datasets.family",
+    "prepare": "datasets.prepare",
+    "load_encoder": "encoders.open_clip",
+    "train_clip": "encoders.contrastive",
+    "ContrastiveConfig": "encoders.contrastive",
+    "embed": "embeddings.extract",
+    "LinearProbe": "classifiers.estimator",
+    "evaluate": "evaluation",
+    "EvaluateConfig": "protocol",
+    "classify": "classification",
+    "ClassifyConfig": "classification",
+    "compare_runs": "report.compare",
+    "read_run": "report.record",
+    "Dataset": "nouns",
+    "Encoder": "nouns",
+    "Embeddings": "nouns",
+    "Predictions": "nouns",
+    "Record": "nouns",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cliplab' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"cliplab.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

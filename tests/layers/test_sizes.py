@@ -33,7 +33,9 @@ def test_longest_function():
 
 
 def test_longest_file():
-    sizes = ((len(p.read_text().splitlines()), str(p.relative_to(ROOT))) for p in ROOT.rglob("*.py"))
+    sizes = (
+        (len(p.read_text().splitlines()), str(p.relative_to(ROOT))) for p in ROOT.rglob("*.py")
+    )
     longest = sorted(sizes, reverse=True)[:5]
     print("longest files:", longest)
     assert longest[0][0] <= LONGEST_FILE, longest

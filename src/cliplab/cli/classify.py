@@ -42,10 +42,7 @@ def classify(
     max_pixels: options.MaxPixels = None,
     home: options.Home = None,
     runs: options.Runs = Path("runs"),
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="Write the probabilities here.", rich_help_panel=options.OUTPUT),
-    ] = None,
+    csv: options.Csv = None,
     json: options.Json = False,
 ) -> None:
     """Print the probability of each caption for each picture.
@@ -55,7 +52,7 @@ def classify(
     from cliplab import classification
 
     config = classification.ClassifyConfig(
-        labels=tuple(label or ()),
+        label=tuple(label or ()),
         with_run=with_run,
         prompt=tuple(prompt or ()),
         encoder=encoder,
@@ -72,4 +69,4 @@ def classify(
     answer = classification.classify(images, config)
     if csv:
         classification.write_csv(csv, answer)
-    show.classified(answer, as_json=json)
+    show.classified(answer, json=json)

@@ -20,9 +20,7 @@ def compare(
     ] = None,
     runs: options.Runs = Path("runs"),
     seed: options.Seed = 0,
-    all_classes: Annotated[
-        bool, typer.Option("--all-classes", help="Print every class, however many there are.")
-    ] = False,
+    all_classes: options.AllClasses = False,
     json: options.Json = False,
 ) -> None:
     """Put runs side by side: accuracies, and the paired difference to the best with its interval.
@@ -31,4 +29,6 @@ def compare(
     """
     from cliplab.report.compare import compare_runs
 
-    show.comparison(compare_runs(run or (), root=runs, seed=seed), as_json=json, all_classes=all_classes)
+    show.comparison(
+        compare_runs(run or (), root=runs, seed=seed), json=json, all_classes=all_classes
+    )

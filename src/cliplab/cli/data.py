@@ -14,12 +14,13 @@ def datasets(home: options.Home = None, json: options.Json = False) -> None:
     from cliplab.datasets.family import catalogue
     from cliplab.runtime.storage import home as home_of
 
-    show.dataset_list(catalogue(home_of(home)), as_json=json)
+    show.data_sets(catalogue(home_of(home)), json=json)
 
 
 def prepare(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Catalogue names, folders, hf:owner/name.")
+        list[str],
+        typer.Argument(metavar="NAME...", help="Catalogue names, folders, hf:owner/name."),
     ],
     on_bad: options.OnBad = "list",
     home: options.Home = None,
@@ -30,4 +31,4 @@ def prepare(
     from cliplab.runtime.storage import home as home_of
 
     place = home_of(home)
-    show.prepared([prepare_one(name, home=place, on_bad=on_bad) for name in names], as_json=json)
+    show.prepared([prepare_one(name, home=place, on_bad=on_bad) for name in names], json=json)

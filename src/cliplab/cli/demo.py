@@ -13,7 +13,9 @@ from cliplab.cli import options, show
 def demo(
     out: Annotated[
         Path,
-        typer.Option(help="Folder of the trained CLIP and the run.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            help="Folder of the trained CLIP and the run.", rich_help_panel=options.OUTPUT
+        ),
     ] = Path("runs/demo"),
     home: options.Home = None,
     json: options.Json = False,
@@ -24,4 +26,4 @@ def demo(
     """
     from cliplab.demo import demo as demonstrate
 
-    show.demonstration(demonstrate(out, home=home, told=show.line(json)), as_json=json)
+    show.demonstration(demonstrate(out, home=home, told=show.line(json)), json=json)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from cliplab.cli import options, show
 from cliplab.nouns import DEFAULT_ENCODER
 
 
 def embed(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="As for `cliplab evaluate`.")],
+    dataset: options.Dataset,
     encoder: options.Encoder = DEFAULT_ENCODER,
     weights: options.Weights = None,
     device: options.Device = "auto",
@@ -38,4 +34,4 @@ def embed(
     config = ExtractConfig(
         batch_size=batch_size, workers=workers, on_bad=on_bad, max_pixels=max_pixels
     )
-    show.extraction(fill(data, eye, config=config, home=place), as_json=json)
+    show.fields(fill(data, eye, config=config, home=place)._asdict(), json=json)

@@ -10,7 +10,7 @@ from cliplab.cli import options, show
 
 
 def encoders(
-    filter: Annotated[  # noqa: A002 - the word of the command line
+    filter: Annotated[
         str | None, typer.Argument(help="Part of a name, as in `RN50` or `laion2b`.")
     ] = None,
     json: options.Json = False,
@@ -18,4 +18,5 @@ def encoders(
     """List encoders with parameters, width and resolution, and whether their weights are here."""
     from cliplab.encoders.catalogue import list_encoders
 
-    show.encoder_list(list_encoders(filter), filter, as_json=json)
+    rows = [entry._asdict() for entry in list_encoders(filter)]
+    show.table(rows, ("name", "activation"), json=json)

@@ -151,6 +151,88 @@ FixedC = Annotated[
     ),
 ]
 
+Datasets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATASET...",
+        help="A folder of pictures, a catalogue name (`cliplab datasets`), or hf:owner/name; "
+        "`:task` after it chooses the labels.",
+    ),
+]
+Dataset = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET",
+        help="A folder of pictures, a catalogue name (`cliplab datasets`), or hf:owner/name; "
+        "`:task` after it chooses the labels.",
+    ),
+]
+Classifiers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--classifier",
+        help="zero_shot, linear_probe, knn; several with commas. Default: the first two.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Split = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="What is scored; `all` is for zero-shot alone.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompt",
+        help="A caption template, `{}` stands for the class; may be repeated.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+PromptSet = Annotated[
+    str | None,
+    typer.Option(
+        "--prompts",
+        help="Templates by name (simple, openai-7, openai-80) or from a file. Default: the data "
+        "set's own, else simple.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Classes = Annotated[
+    Path | None,
+    typer.Option(
+        "--classes",
+        help="A file of readable class names: one a line, or `code,name`.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Folder of the run (of the runs, if several). Default: ./runs/DATASET-ENCODER-DATE.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Csv = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        help="Write the table to this file as well.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+AllClasses = Annotated[
+    bool,
+    typer.Option(
+        "--all-classes",
+        help="Print every class, however many there are.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 def split_commas(values: Iterable[str]) -> tuple[str, ...]:
     """`a,b` given once and `a` `b` given apart mean the same."""

@@ -11,4 +11,4 @@ def runs(runs: options.Runs = Path("runs"), json: options.Json = False) -> None:
     """List the runs, newest first; `latest` is a name for the first of them."""
     from cliplab.report.runs import list_runs
 
-    show.run_list(list_runs(runs), runs, as_json=json)
+    show.run_list(list_runs(runs), runs, json=json)

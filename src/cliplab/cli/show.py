@@ -1,0 +1,173 @@
+"""How results are printed: tables on stdout for people, one JSON value for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cliplab.runtime.progress import say
+
+if TYPE_CHECKING:
+    from cliplab.classification import Classified
+    from cliplab.demo import Demonstration
+    from cliplab.nouns import Record
+    from cliplab.report.compare import Comparison
+    from cliplab.report.runs import RunEntry
+
+
+def as_json(value: object) -> None:
+    """Print one JSON value: UTF-8, two spaces."""
+    import json
+
+    from cliplab.report.blocks import plain
+
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def line(json_wanted: bool) -> Callable[[str], None]:
+    """Give what prints a line for people: to stdout, or to stderr where stdout is for programs."""
+    return say if json_wanted else lambda text: print(text, flush=True)
+
+
+def records(found: Sequence[Record], *, json: bool, all_classes: bool) -> None:
+    """Print one evaluation overall and by class, or the table of several."""
+    from cliplab.report.headline import skipped_note
+    from cliplab.report.layout import print_tables
+    from cliplab.report.tables import evaluation_table, per_class_table, suite_table
+
+    if json:
+        as_json(found[0].data if len(found) == 1 else [record.data for record in found])
+        return
+    print()
+    if len(found) > 1:
+        print_tables(suite_table(found))
+    else:
+        print_tables(evaluation_table(found[0]))
+        print()
+        print_tables(per_class_table(found[0], all_classes=all_classes))
+    print()
+    for record in found:
+        if note := skipped_note(record["skipped"]):
+            print(f"{record['dataset']['name']}: {note}")
+        print(f"record: {record.run / 'record.json'}")
+
+
+def run_list(entries: Sequence[RunEntry], root: Path, *, json: bool) -> None:
+    """Print the runs, newest first."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.tables import runs_table
+
+    if json:
+        as_json([entry._asdict() for entry in entries])
+    elif entries:
+        print_tables(runs_table(entries))
+    else:
+        print(f"No runs in {root} yet; make one with `cliplab evaluate DATASET`.")
+
+
+def comparison(found: Comparison, *, json: bool, all_classes: bool) -> None:
+    """Print runs side by side, overall and by class."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.tables import comparison_per_class_table, comparison_table
+
+    if json:
+        as_json(found)
+        return
+    print(f"{found.dataset}:{found.task} · the same {found.n:,} pictures ({found.split})\n")
+    print_tables(comparison_table(found))
+    print()
+    print_tables(comparison_per_class_table(found, all_classes=all_classes))
+
+
+def classified(answer: Classified, *, json: bool) -> None:
+    """Print the probability of each label for each picture."""
+    from cliplab.report.layout import lay_out, percent, print_tables
+
+    if json:
+        as_json(answer)
+        return
+    shown = answer.top(5)
+    for picture, row in zip(answer.ids, shown, strict=True):
+        print(picture)
+        print_tables(lay_out(["label"], ["%"], [[name, percent(p)] for name, p in row]))
+        print()
+    for skipped in answer.skipped:
+        print(f"skipped {skipped.id}: {skipped.reason}")
+
+
+def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, json: bool) -> None:
+    """Print a list of alike things; the columns in `names` are words, the others numbers."""
+    from cliplab.report.layout import lay_out, print_tables
+
+    if json:
+        as_json(rows)
+        return
+    if not rows:
+        print("None.")
+        return
+    numbers = [key for key in rows[0] if key not in names]
+    cells = [[_cell(row[key]) for key in (*names, *numbers)] for row in rows]
+    print_tables(lay_out(list(names), numbers, cells))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def demonstration(made: Demonstration, *, json: bool) -> None:
+    """Print what the demo found, then what the tiny CLIP says of one digit."""
+    if json:
+        as_json({"record": made.record.data, "digit": made.digit, "answer": made.answer})
+        return
+    records([made.record], json=False, all_classes=True)
+    print()
+    classified(made.answer, json=False)
+    run = made.record.run
+    print(f"the trained CLIP: {made.encoder}\nlook closer: cliplab compare {run} · cliplab --help")
+
+
+def fields(values: Mapping[str, Any], *, json: bool) -> None:
+    """Print named values, one a line."""
+    if json:
+        as_json(values)
+        return
+    for key, value in values.items():
+        shown = f"{value:,.2f}" if isinstance(value, float) else _cell(value)
+        print(f"{key.replace('_', ' ').removeprefix('n ')}: {shown}")
+
+
+def data_sets(entries: Sequence[Any], *, json: bool) -> None:
+    """Print the catalogue: tasks with their classes, splits with their pictures, licence, state."""
+    if json:
+        as_json([entry._asdict() for entry in entries])
+        return
+    rows = [
+        {
+            "data set": entry.name,
+            "tasks (classes)": ", ".join(f"{task} ({n})" for task, n in entry.tasks.items()),
+            "splits": ", ".join(f"{split} {n:,}" for split, n in entry.splits.items()),
+            "licence": entry.licence,
+            "state": entry.state,
+            "pictures": entry.pictures,
+            "MB": None if entry.size is None else f"{entry.size / 1e6:,.1f}",
+        }
+        for entry in entries
+    ]
+    table(rows, ("data set", "tasks (classes)", "splits", "licence", "state"), json=False)
+    print("\nAny folder of class folders is a data set too: cliplab evaluate FOLDER")
+
+
+def prepared(folders: Sequence[Path], *, json: bool) -> None:
+    """Print where the Parquet lies."""
+    if json:
+        as_json(folders)
+        return
+    for folder in folders:
+        print(folder)

@@ -1,0 +1,146 @@
+"""What is measured and how: the settings of an evaluation, and the pictures that it looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cliplab.nouns import TEST, TRAIN, UNLABELLED, VALIDATION, Dataset, Encoder, Prompts, Task
+from cliplab.runtime.errors import DataError, UsageError
+from cliplab.runtime.storage import home as home_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateConfig:
+    """How an evaluation is done; each field is an option of `cliplab evaluate`."""
+
+    classifier: tuple[str, ...] = ("zero_shot", "linear_probe")
+    split: str = TEST  # what is scored; "all" is for zero-shot alone
+    prompt: tuple[str, ...] = ()  # templates given outright; `{}` stands for the class
+    prompts: str | None = None  # or a named set or file: "simple", "openai-80", "my.txt"
+    classes: Path | None = None  # a file of readable names of the classes
+    features: str = "pre"  # what the probe reads: before the projection, or "post", after it
+    normalize: bool = False  # whether the probe's features are scaled to unit length
+    c: float | None = None  # the probe's C; None: chosen on a part of the training pictures
+    weights: Path | None = None  # a local checkpoint for the encoder named
+    device: str = "auto"
+    precision: str | None = None  # None: float32
+    batch_size: int = 64  # pictures encoded at once; changes the last digits of vectors
+    workers: int | None = None  # threads that read and decode; None: one a core
+    seed: int = 0  # of the validation part and the bootstrap
+    on_bad: str = "list"  # an unreadable picture is listed; "fail": it ends the run
+    max_pixels: int | None = None  # larger pictures count as unreadable; None: the stated limit
+    out: Path | None = None  # folder of the run; None: ./runs/DATASET-ENCODER-DATE
+    home: Path | None = None  # folder of what is kept; None: CLIPLAB_HOME
+
+    def __post_init__(self) -> None:
+        if self.split not in (TEST, VALIDATION, TRAIN, "all"):
+            raise UsageError(f"--split {self.split}: give test, validation, train or all.")
+        if not self.classifier:
+            raise UsageError("No classifier named; give --classifier zero_shot,linear_probe.")
+        if self.split != TEST and set(self.classifier) != {"zero_shot"}:
+            raise UsageError(
+                f"--split {self.split} is for zero-shot alone, since the others are fitted on the "
+                "training pictures; add --classifier zero_shot."
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the fields as plain JSON types."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+
+
+class Subject(NamedTuple):
+    """What is looked at: pictures, the task, its classes in words and their prompts."""
+
+    dataset: Dataset
+    task: Task
+    class_names: tuple[str, ...]  # C names as they stand in captions and tables
+    prompts: Prompts
+
+
+def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subject:
+    """Find the data set and task by name; settle class names and prompts by their one rule."""
+    from cliplab.datasets.family import open_dataset
+    from cliplab.embeddings.class_names import resolve_class_names
+    from cliplab.embeddings.prompts import resolve_prompts
+
+    if isinstance(dataset, Dataset):
+        data, task = dataset, dataset.task()
+    else:
+        data, name = open_dataset(str(dataset), home=home_of(config.home))
+        task = data.task(name)
+    names = resolve_class_names(task, config.classes, data.name)
+    return Subject(
+        data, task, names, resolve_prompts(config.prompt, config.prompts, task, data.name)
+    )
+
+
+def check(subject: Subject, config: EvaluateConfig) -> None:
+    """Refuse what cannot be scored, before the long work begins."""
+    data, task = subject.dataset, subject.task
+    if len(task.class_names) < 2:
+        raise DataError(
+            f"{data.name!r} has one class alone ({task.class_names[0]!r}), so that any answer is "
+            "right: it takes at least two. For single pictures use `cliplab classify`."
+        )
+    if not len(data.rows(task.name, config.split)):
+        there = sorted({str(split) for split in data.splits[task.name]} - {""})
+        raise DataError(
+            f"{data.name!r} has no labelled picture in the split {config.split!r}; it has "
+            f"{', '.join(there) or 'no split'}. Choose with --split."
+        )
+    if set(config.classifier) != {"zero_shot"}:
+        _check_training(subject)
+
+
+def _check_training(subject: Subject) -> None:
+    data, task = subject.dataset, subject.task
+    labels = data.labels[task.name]
+    trained_on = np.isin(data.splits[task.name].astype(str), (TRAIN, VALIDATION))
+    present = np.unique(labels[trained_on & (labels != UNLABELLED)])
+    tested = np.unique(labels[data.rows(task.name, TEST)])
+    missing = [task.class_names[c] for c in np.setdiff1d(tested, present)]
+    if missing:
+        shown = ", ".join(map(repr, missing[:8])) + (" …" if len(missing) > 8 else "")
+        raise DataError(
+            f"{len(missing)} of {len(task.class_names)} classes have no training picture: {shown}. "
+            "A probe cannot learn them: add pictures, leave the classes out, or score zero-shot "
+            "alone with --classifier zero_shot."
+        )
+
+
+def warnings_of(subject: Subject, config: EvaluateConfig) -> list[str]:
+    """What a reader of the table must know first: class names that are codes."""
+    from cliplab.datasets.names import looks_like_codes
+
+    if "zero_shot" not in config.classifier or not looks_like_codes(subject.class_names):
+        return []
+    shown = ", ".join(subject.class_names[:3])
+    return [
+        f"the class names look like codes ({shown}, …), of which a text tower knows nothing: "
+        "zero-shot will be near chance. Name them in a file, one a line or `code,name`: "
+        "--classes FILE."
+    ]
+
+
+def in_words(subject: Subject, encoder: Encoder, config: EvaluateConfig) -> str:
+    """Say the protocol in a sentence or two, as it goes into the record."""
+    said = [f"Scored on the split {config.split!r} ({subject.dataset.split_origin})."]
+    if "zero_shot" in config.classifier:
+        said.append(
+            "Zero-shot: each prompt's vector normalised, mean, normalised again; softmax of the "
+            f"cosine times {encoder.logit_scale:.4g}."
+        )
+    if "linear_probe" in config.classifier:
+        where = "before the projection" if _reads_features(encoder, config) else "after it"
+        chosen = "given" if config.c else "chosen on a part of the training pictures, then refitted"
+        said.append(f"Linear probe: logistic regression on the features {where}; C {chosen}.")
+    return " ".join(said)
+
+
+def _reads_features(encoder: Encoder, config: EvaluateConfig) -> bool:
+    return config.features == "pre" and encoder.feature_width is not None

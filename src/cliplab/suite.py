@@ -1,0 +1,134 @@
+"""Several data sets by several encoders: each cell an evaluation, finished cells kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cliplab.evaluation import Told, evaluate, open_encoder
+from cliplab.nouns import Encoder, Record, digest_of
+from cliplab.protocol import EvaluateConfig, open_subject
+from cliplab.runtime.errors import CliplabError, UsageError
+from cliplab.runtime.progress import say
+from cliplab.runtime.storage import locked, read_json, write_json
+
+FORMAT_VERSION = 1
+RUNS = Path("runs")
+
+
+def evaluate_all(
+    datasets: Sequence[str],
+    encoders: Sequence[str],
+    config: EvaluateConfig,
+    *,
+    csv: Path | None = None,
+    told: Told = lambda _line: None,
+) -> list[Record]:
+    """Evaluate each encoder on each data set; records in the order of encoders, then data sets.
+
+    A cell that was finished when an earlier call with the same arguments was killed is read, not
+    done again. Once all are done that memory ends, so that the next call measures anew.
+
+    Parameters
+    ----------
+    datasets, encoders
+        Names as on the command line.
+    config
+        One protocol for all. With several cells, `out` is the folder that holds the runs.
+    csv
+        Where the table of all cells is written as well, one row a data set, encoder, classifier.
+    told
+        Called with the headline of each cell before its work begins.
+    """
+    from cliplab.report.tables import write_suite_csv
+
+    if len(datasets) == len(encoders) == 1:
+        records = [evaluate(datasets[0], encoders[0], config, told=told)]
+    else:
+        records = _all_cells(datasets, encoders, config, told)
+    if csv:
+        write_suite_csv(csv, records)
+    return records
+
+
+def _all_cells(
+    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig, told: Told
+) -> list[Record]:
+    if config.weights and len(encoders) > 1:
+        raise UsageError("--weights goes with one encoder; give one --encoder, or no --weights.")
+    for name in datasets:  # a wrong name is said before the first long cell
+        open_subject(name, config)
+    records = []
+    with _progress_of(datasets, encoders, config) as cells:
+        for encoder in encoders:
+            eye = _Lazily(lambda name=encoder: open_encoder(name, config))  # type: ignore[misc]
+            for dataset in datasets:
+                records.append(cells.do(dataset, encoder, eye, told))
+    return records
+
+
+class _Lazily:
+    """An encoder that is loaded when the first unfinished cell asks for it."""
+
+    def __init__(self, load: Callable[[], Encoder]) -> None:
+        self._load = load
+        self._encoder: Encoder | None = None
+
+    def __call__(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = self._load()
+        return self._encoder
+
+
+class _Cells:
+    """What is finished of a suite, in a file that lives until all of it is."""
+
+    def __init__(self, path: Path, config: EvaluateConfig) -> None:
+        self.path, self.config = path, config
+        self.done: dict[str, dict[str, str]] = {}
+        if path.exists():
+            self.done = read_json(path, FORMAT_VERSION)["cells"]
+
+    def do(self, dataset: str, encoder: str, eye: _Lazily, told: Told) -> Record:
+        """Read the record of a finished cell, or evaluate it."""
+        key = f"{dataset} × {encoder}"
+        subject = open_subject(dataset, self.config)
+        content = subject.dataset.content_digest()
+        if (record := self._finished(key, content)) is not None:
+            say(f"{key}: finished before, {record.run}")
+            return record
+        config = self.config
+        if config.out:
+            from cliplab.report.runs import new_run_folder
+
+            folder = new_run_folder(config.out, subject.dataset.name, encoder)
+            config = dataclasses.replace(config, out=folder)
+        record = evaluate(subject, eye(), config, told=told)
+        self.done[key] = {"run": str(record.run), "content": content}
+        write_json(self.path, {"format_version": FORMAT_VERSION, "cells": self.done})
+        return record
+
+    def _finished(self, key: str, content: str) -> Record | None:
+        from cliplab.report.record import read_record
+
+        cell = self.done.get(key)
+        if cell is None or cell["content"] != content:
+            return None
+        try:
+            return read_record(Path(cell["run"]))
+        except (CliplabError, OSError):
+            return None
+
+
+@contextmanager
+def _progress_of(
+    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig
+) -> Iterator[_Cells]:
+    root = config.out or RUNS
+    call = [list(datasets), list(encoders), config.as_json()]
+    path = root / f".suite-{digest_of(call)[:16]}.json"
+    with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {root}")):
+        yield _Cells(path, config)
+        path.unlink(missing_ok=True)
