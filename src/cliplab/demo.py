@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cliplab.classification import Classified, ClassifyConfig, classify
-from cliplab.evaluation import EvaluateConfig, evaluate
+from cliplab.evaluation import evaluate
 from cliplab.nouns import TEST, Record
+from cliplab.protocol import EvaluateConfig
 
 
 class Demonstration(NamedTuple):
@@ -46,9 +47,8 @@ def demo(
     told(f"Training a tiny CLIP on {n_train:,} handwritten digits and their captions …")
     encoder = train_clip(digits, ContrastiveConfig(), out / "clip")
     told("Scoring it on the digits that it never saw …")
-    record = evaluate(
-        "digits", str(encoder), EvaluateConfig(out=_fresh(out / "run"), home=home, device="cpu")
-    )
+    config = EvaluateConfig(out=_fresh(out / "run"), home=home, device="cpu")
+    record = evaluate(digits, encoder, config, told=told)
     row = int(digits.rows(task, TEST)[0])
     picture = out / "digit.png"
     write_bytes(picture, next(digits.source.open([row]))())

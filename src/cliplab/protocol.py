@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,9 +74,9 @@ def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subje
         data, name = open_dataset(str(dataset), home=home_of(config.home))
         task = data.task(name)
     names = resolve_class_names(task, config.classes, data.name)
-    return Subject(
-        data, task, names, resolve_prompts(config.prompt, config.prompts, task, data.name)
-    )
+    named = replace(task, class_names=names)  # prompts by class are found by the names in use
+    prompts = resolve_prompts(config.prompt, config.prompts, named, data.name)
+    return Subject(data, task, names, prompts)
 
 
 def check(subject: Subject, config: EvaluateConfig) -> None:
@@ -114,7 +114,7 @@ def _check_training(subject: Subject) -> None:
 
 
 def warnings_of(subject: Subject, config: EvaluateConfig) -> list[str]:
-    """What a reader of the table must know first: class names that are codes."""
+    """Say what a reader of the table must know first: class names that are codes."""
     from cliplab.datasets.names import looks_like_codes
 
     if "zero_shot" not in config.classifier or not looks_like_codes(subject.class_names):

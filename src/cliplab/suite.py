@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from cliplab.evaluation import Told, evaluate, open_encoder
@@ -63,9 +64,8 @@ def _all_cells(
     records = []
     with _progress_of(datasets, encoders, config) as cells:
         for encoder in encoders:
-            eye = _Lazily(lambda name=encoder: open_encoder(name, config))  # type: ignore[misc]
-            for dataset in datasets:
-                records.append(cells.do(dataset, encoder, eye, told))
+            eye = _Lazily(partial(open_encoder, encoder, config))
+            records += [cells.do(dataset, encoder, eye, told) for dataset in datasets]
     return records
 
 

@@ -105,7 +105,8 @@ Home = Annotated[
     Path | None,
     typer.Option(
         "--home",
-        help="Folder of prepared data and embeddings. Default: CLIPLAB_HOME, else the user's data directory.",
+        help="Folder of prepared data and embeddings. Default: CLIPLAB_HOME, else the user's "
+        "data directory.",
         rich_help_panel=OUTPUT,
     ),
 ]

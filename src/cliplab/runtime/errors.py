@@ -29,6 +29,9 @@ class DataError(CliplabError, ValueError):
 class StorageError(CliplabError, OSError):
     """The disk is full, read-only or not ours to write."""
 
+    def __str__(self) -> str:  # OSError would put its number first
+        return str(self.args[-1]) if self.args else ""
+
 
 class MissingWeights(CliplabError, FileNotFoundError):
     """Weights that are neither here nor to be had."""
