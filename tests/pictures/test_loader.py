@@ -125,15 +125,16 @@ def test_workers_default_to_the_usable_cores():
     assert 1 <= default_workers() <= 16
 
 
+@pytest.mark.parametrize("fault", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("make", [load_pictures, batches])
-def test_a_fault_of_ours_is_raised_not_listed(make):
+def test_a_fault_of_ours_is_raised_not_listed(make, fault):
     def faulty(picture):
         if picture.getpixel((0, 0))[0] == 30:
-            raise ZeroDivisionError("a bug")
+            raise fault("of ours")
         return prepare(picture)
 
     more = {"batch_size": 8} if make is batches else {}
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(fault, match="of ours"):
         list(make(Source(), range(100), faulty, workers=2, **more))
 
 
