@@ -213,13 +213,21 @@ def test_an_exception_in_the_consumer_stops_the_threads():
 
 def test_the_number_of_torch_threads_stays_as_it_was():
     before = torch.get_num_threads()
-    list(batches(Source(), range(40), prepare, batch_size=8, workers=3))
-    assert torch.get_num_threads() == before
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-    thread.start()
-    thread.join()
-    assert seen == [before]
+    torch.set_num_threads(3)
+    try:
+        inside, seen = [], []
+
+        def counted(picture):
+            inside.append(torch.get_num_threads())
+            return prepare(picture)
+
+        list(batches(Source(), range(40), counted, batch_size=8, workers=3))
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert (set(inside), seen, torch.get_num_threads()) == ({1}, [3], 3)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_control_c_ends_a_run_that_waits_for_pictures():

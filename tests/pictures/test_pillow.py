@@ -65,10 +65,9 @@ def test_a_picture_over_the_limit_is_refused_by_its_header():
 def test_pillows_own_guard_is_an_unreadable_picture_too(monkeypatch):
     icon = io.BytesIO()  # of all formats, icons are decoded as they are opened
     Image.new("RGBA", (64, 64)).save(icon, "ICO", sizes=[(64, 64)])
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     for guard in (2000, 4000):  # an error above twice the guard, a warning above it
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", guard)
-        with pytest.raises(UnreadablePicture, match="--max-pixels"):
+        with pytest.raises(UnreadablePicture, match=r"very large .*--max-pixels"):
             decode(icon.getvalue(), max_pixels=guard)
 
 
@@ -81,26 +80,12 @@ def test_a_raised_limit_raises_pillows_guard_and_never_lowers_it(monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 6000
 
 
-def test_many_threads_at_once_know_every_format_from_the_first_picture():
+def test_every_format_is_known_before_the_first_picture_is_opened():
     code = """
-import io, threading, sys
 from PIL import Image
-import numpy as np
-stream = io.BytesIO()
-np.save(stream, 0)
-tga = bytes([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 24, 0, 1, 2, 3])
-from cliplab.pictures.decode import decode
-sys.setswitchinterval(1e-6)
-start, failed = threading.Barrier(8), []
-def work():
-    start.wait()
-    try:
-        assert decode(tga).size == (1, 1)
-    except Exception as error:
-        failed.append(error)
-threads = [threading.Thread(target=work) for _ in range(8)]
-[t.start() for t in threads]; [t.join() for t in threads]
-print(failed)
+from cliplab.pictures.pillow import decoding
+with decoding(1):
+    print({"BMP", "JPEG", "TGA", "TIFF", "WEBP"} <= set(Image.OPEN))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert (run.stdout.strip(), run.stderr) == ("[]", "")
+    assert (run.stdout.strip(), run.stderr) == ("True", "")

@@ -129,6 +129,17 @@ def test_premultiplied_alpha_is_divided_out():
     assert np.abs(np.asarray(decode(data)).astype(int)[0] - SEEN_HALF).max() <= 2
 
 
+def test_premultiplied_grey_is_divided_out():
+    picture = Image.new("LA", (2, 1))
+    picture.putdata([(100, 255), (50, 128)])
+    data = encoded(picture, "TIFF")
+    straight, premultiplied = struct.pack("<HHII", 338, 3, 1, 2), struct.pack("<HHII", 338, 3, 1, 1)
+    for kind in (straight, struct.pack("<HHII", 338, 3, 1, 0)):
+        data = data.replace(kind, premultiplied)
+    assert Image.open(io.BytesIO(data)).mode == "La"
+    assert np.abs(grey(data) - [[100, 177]]).max() <= 1
+
+
 def test_grey_with_alpha_lies_over_white():
     picture = Image.new("LA", (3, 1))
     picture.putdata([(0, 255), (0, 128), (0, 0)])

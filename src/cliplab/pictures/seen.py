@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import Base as Exif
 
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")  # more than 8 bits of grey
@@ -47,8 +47,6 @@ def _upright(rgb: Image.Image, picture: Image.Image) -> Image.Image:
 def _rgb(picture: Image.Image, data: bytes) -> Image.Image:
     if picture.mode in DEEP:
         return _from_deep(picture).convert("RGB")
-    if picture.mode == "LAB":
-        return _from_lab(picture)
     if picture.has_transparency_data:
         if picture.format == "PNG":
             _fit_transparent_colour(picture, bits=data[24])
@@ -57,10 +55,10 @@ def _rgb(picture: Image.Image, data: bytes) -> Image.Image:
 
 
 def _over_white(picture: Image.Image) -> Image.Image:
-    straight = {"La": "LA", "RGBa": "RGBA"}.get(picture.mode)  # alpha multiplied in: undo it
-    rgba = (picture.convert(straight) if straight else picture).convert("RGBA")
+    if picture.mode == "La":  # alpha multiplied in; Pillow has one way out of that
+        picture = picture.convert("LA")
     white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
 
 
 def _fit_transparent_colour(picture: Image.Image, bits: int) -> None:
@@ -73,13 +71,6 @@ def _fit_transparent_colour(picture: Image.Image, bits: int) -> None:
         picture.info["transparency"] = colour * 255 // (2**bits - 1)
     if picture.mode == "RGB" and isinstance(colour, tuple) and bits == 16:
         picture.info["transparency"] = tuple(value >> 8 for value in colour)
-
-
-def _from_lab(picture: Image.Image) -> Image.Image:
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    rgb = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
-    assert rgb is not None
-    return rgb
 
 
 def _from_deep(picture: Image.Image) -> Image.Image:
