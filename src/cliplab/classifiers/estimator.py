@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 _WORTH_THREADS = 20_000_000  # multiplications a pass over the data, from which threads help
 
 
-class LinearProbe(ClassifierMixin, BaseEstimator):
+class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression on frozen features, CLIP's linear probe.
 
     Minimises, over weights W (F, C) and a free intercept b (C,),
@@ -84,7 +84,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         solver = LogisticRegression(
             C=self.C, max_iter=self.max_iter, tol=self.tol, class_weight=self.class_weight
         )
-        mean = X.mean(axis=0)  # features share a large mean; centring is exact with a free intercept
+        mean = X.mean(axis=0)  # features share a large one; exact, as the intercept is free
         with warnings.catch_warnings(), threadpool_limits(_blas_threads(X, y)):
             warnings.simplefilter("ignore", ConvergenceWarning)
             solver.fit(X - mean, y, sample_weight=sample_weight)
