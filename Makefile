@@ -52,7 +52,7 @@ types: $(DEV_STAMP)
 	$(BIN)/mypy
 
 docs: $(DEV_STAMP)
-	$(BIN)/python -m tests.docs.generate
+	$(BIN)/python docs/generate.py
 
 bench: $(DEV_STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -25,7 +25,10 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
+def register() -> None:
+    """Put the commands into the application; once."""
+    if app.registered_commands:
+        return
     from cliplab.cli import classify, compare, data, demo, embed, encoders, evaluate, runs, train
 
     app.command(rich_help_panel=SEE)(demo.demo)
@@ -62,7 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
     `CLIPLAB_TRACEBACK=1` in the environment shows the traceback of a failure as well.
     """
-    _register()
+    register()
     warnings.showwarning = _show_warning
     try:
         app(None if arguments is None else list(arguments))

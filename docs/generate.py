@@ -1,0 +1,94 @@
+"""Writes the generated references anew: `make docs`; `tests/docs` fails where they are stale.
+
+docs/cli.md        every command and option, from the command line itself
+docs/families.md   data sets, classifiers, prompts: what there is, from the families themselves
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by `make docs`; change the code, not this file. -->\n"
+
+
+def cli_reference() -> str:
+    """Markdown of every command: usage, what it does, its options by panel."""
+    import typer
+
+    from cliplab.cli.app import app, register
+
+    register()
+    root: Any = typer.main.get_command(app)
+    lines = [NOTE, "# Command line", "", root.help, ""]
+    lines += ["Exit codes: 0 done; 1 the work failed; 2 the call was wrong.", ""]
+    for name, command in _commands(root, "cliplab"):
+        lines += [f"## {name}", "", inspect.cleandoc(command.help or ""), ""]
+        lines += _options(command)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}", command
+
+
+def _options(command: Any) -> list[str]:
+    lines = ["| option | what it says |", "|---|---|"]
+    for parameter in command.params:
+        if parameter.name == "help":
+            continue
+        is_argument = parameter.param_type_name == "argument"
+        shown = parameter.metavar if is_argument else ", ".join(parameter.opts)
+        told = (parameter.help or "").replace("|", "\\|")
+        default = parameter.default
+        if not is_argument and default not in (None, False, ()) and not callable(default):
+            told += f" Default: `{default}`."
+        lines.append(f"| `{shown}` | {told} |")
+    return [*lines, ""]
+
+
+def families_reference() -> str:
+    """Markdown tables of the families' members."""
+    from cliplab.classifiers.family import classifier, classifier_names
+    from cliplab.datasets.family import catalogue
+    from cliplab.embeddings.prompts import ENSEMBLES, named_prompts
+
+    lines = [NOTE, "# What there is", "", "## Data sets", ""]
+    lines += ["| name | tasks (classes) | splits | licence |", "|---|---|---|---|"]
+    for entry in catalogue(Path("nowhere")):
+        tasks = ", ".join(f"{task} ({n})" for task, n in entry.tasks.items())
+        splits = ", ".join(f"{split} {n:,}" for split, n in entry.splits.items())
+        lines.append(f"| `{entry.name}` | {tasks} | {splits} | {entry.licence} |")
+    lines += ["", "A folder of class folders, of split folders, or with a `labels.csv` is a data"]
+    lines += ["set where it lies; `hf:owner/name` is one of the Hugging Face hub.", ""]
+    lines += ["## Classifiers", "", "| name | needs | what it is |", "|---|---|---|"]
+    for name in classifier_names():
+        module = classifier(name)
+        first = inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+        lines.append(f"| `{name}` | {', '.join(sorted(module.NEEDS))} | {first} |")
+    lines += ["", "## Prompts", "", "| name | templates | the first |", "|---|---|---|"]
+    for name in ENSEMBLES:
+        templates = named_prompts(name).templates
+        lines.append(f"| `{name}` | {len(templates)} | {templates[0]} |")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+REFERENCES = {"cli.md": cli_reference, "families.md": families_reference}
+
+
+def main() -> None:
+    """Write every reference."""
+    for name, write in REFERENCES.items():
+        (DOCS / name).write_text(write(), encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""`cliplab evaluate` from the call to the record, over a tiny CLIP and little pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def test_the_first_line_says_what_is_measured_and_the_tables_follow(cliplab, photos, tiny_clip):
+    ended = cliplab("evaluate", photos, "--encoder", tiny_clip)
+    assert ended.code == 0, ended.err
+    first = ended.out.splitlines()[0]
+    for part in ("(GELU, fp32)", "prompts simple (1)", "zero-shot and linear probe"):
+        assert part in first
+    assert "scored 6 of 36 (held out, fixed split)" in first
+    for word in ("zero-shot", "linear probe", "red", "green", "blue", "record.json"):
+        assert word in ended.out
+    runs = list(Path("runs").iterdir())
+    assert len(runs) == 1
+    assert runs[0].name.startswith("photos-clip-")
+    names = {path.name for path in runs[0].iterdir()}
+    assert {"record.json", "predictions.parquet", "linear_probe.safetensors"} <= names
+
+
+def test_json_is_the_record_that_lies_in_the_run(cliplab, photos, tiny_clip):
+    ended = cliplab("evaluate", photos, "--encoder", tiny_clip, "--json", "--out", "run")
+    record = ended.json()
+    assert record == json.loads(Path("run/record.json").read_text())
+    assert record["dataset"]["n"] == 6
+    assert [r["classifier"]["name"] for r in record["results"]] == ["zero_shot", "linear_probe"]
+    probe = record["results"][1]
+    assert probe["metrics"]["top1"]["value"] == 1.0  # plain colours are easy
+    assert probe["metrics"]["top5"]["value"] is None  # of three classes: not scored
+    assert len(probe["trace"]) >= 7
+    assert "scored 6 of 36" in ended.err
+
+
+def test_a_second_run_decodes_no_picture(cliplab, photos, tiny_clip, monkeypatch):
+    cliplab("evaluate", photos, "--encoder", tiny_clip, "--out", "first")
+
+    def refuse(*_args, **_more):
+        raise AssertionError("a picture was decoded again")
+
+    monkeypatch.setattr("cliplab.pictures.loader.decode", refuse)
+    ended = cliplab("evaluate", photos, "--encoder", tiny_clip, "--out", "second", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json()["timings"]["pictures_encoded"] == 0
+    first, second = (json.loads(Path(run, "record.json").read_text()) for run in ("first", "second"))
+    assert first["results"][0] == second["results"][0]
+    before, after = (Path(run, "predictions.parquet").read_bytes() for run in ("first", "second"))
+    assert before == after
+
+
+def test_zero_shot_alone_encodes_the_scored_pictures_alone(cliplab, photos, tiny_clip):
+    ended = cliplab(
+        "evaluate", photos, "-e", tiny_clip, "--classifier", "zero_shot", "--json", "--out", "run"
+    )
+    assert ended.json()["timings"]["pictures_encoded"] == 6
+
+
+def test_prompts_and_names_are_in_the_record(cliplab, photos, tiny_clip):
+    Path("names.txt").write_text("blau\ngrün\nrot\n", encoding="utf-8")
+    ended = cliplab(
+        "evaluate", photos, "-e", tiny_clip, "--prompt", "ein {} Bild", "--prompt", "{}",
+        "--classes", "names.txt", "--json",
+    )  # fmt: skip
+    record = ended.json()
+    assert record["prompts"]["templates"] == ["ein {} Bild", "{}"]
+    assert record["prompts"]["class_names"] == ["blau", "grün", "rot"]
+    assert [row["name"] for row in record["results"][0]["per_class"]] == ["blau", "grün", "rot"]
+
+
+def test_unreadable_pictures_are_listed_and_counted_or_fatal(cliplab, photos, tiny_clip, tmp_path):
+    folder = tmp_path / "bad"
+    shutil.copytree(photos, folder)
+    for name in ("red/00.png", "blue/03.png"):
+        (folder / name).write_text("<!DOCTYPE html><html>not found</html>")
+    ended = cliplab("evaluate", folder, "-e", tiny_clip, "--json", "--out", "run")
+    record = ended.json()
+    assert {s["id"] for s in record["skipped"]} == {"red/00.png", "blue/03.png"}
+    assert all("HTML" in s["reason"] for s in record["skipped"])
+    assert sum(record["skipped_count"].values()) == 2
+    failed = cliplab("evaluate", folder, "-e", tiny_clip, "--on-bad", "fail")
+    assert failed.code == 1
+    assert "HTML" in failed.err
+    assert "Traceback" not in failed.err
+
+
+def test_several_data_sets_and_encoders_give_one_table(
+    cliplab, photos, tiny_clip, other_clip, tmp_path
+):
+    more = tmp_path / "sketches"
+    shutil.copytree(photos, more)
+    ended = cliplab(
+        "evaluate", photos, more, "-e", tiny_clip, "-e", other_clip, "--csv", "table.csv"
+    )
+    assert ended.code == 0, ended.err
+    with Path("table.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * 2 * 2
+    assert {Path(row["dataset"]).name for row in rows} == {"photos", "sketches"}
+    assert sum(row["best"] == "True" for row in rows) == 4
+    assert "pictures/s" in ended.out
+    assert not list(Path("runs").glob(".suite-*.json"))
+
+
+def test_finished_cells_are_not_done_again_after_a_kill(
+    cliplab, photos, tiny_clip, other_clip, monkeypatch
+):
+    from cliplab import suite
+
+    real, done = suite.evaluate, []
+
+    def killed_at_the_second(*args, **more):
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append(real(*args, **more))
+        return done[-1]
+
+    monkeypatch.setattr(suite, "evaluate", killed_at_the_second)
+    call = ("evaluate", photos, "-e", tiny_clip, "-e", other_clip)
+    assert cliplab(*call).code == 130
+    again = []
+    monkeypatch.setattr(suite, "evaluate", lambda *a, **k: again.append(1) or real(*a, **k))
+    ended = cliplab(*call)
+    assert ended.code == 0, ended.err
+    assert len(again) == 1
+    assert "finished before" in ended.err
+
+
+def test_code_like_class_names_raise_a_warning_with_the_way_out(cliplab, tiny_clip, tmp_path):
+    from tests.cli.conftest import make_photos
+
+    folder = make_photos(tmp_path / "coded")
+    for number, name in enumerate(("red", "green", "blue")):
+        (folder / name).rename(folder / f"n0144{number:04}")
+    ended = cliplab("evaluate", folder, "-e", tiny_clip, "--json")
+    assert ended.code == 0, ended.err
+    assert "look like codes" in ended.err
+    assert "--classes FILE" in ended.err
+    assert any("look like codes" in warning for warning in ended.json()["warnings"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*says nothing of its preprocessing:UserWarning")
+def test_predictions_are_those_of_plain_open_clip(cliplab, shared_data, tmp_path):
+    """ViT-B/32 with random weights: picture by picture what twenty lines of open_clip say."""
+    import numpy as np
+    import open_clip
+    import pyarrow.parquet as pq
+    import torch
+    from PIL import Image
+
+    torch.manual_seed(0)
+    model, _, transform = open_clip.create_model_and_transforms("ViT-B-32")
+    model.eval()
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    folder = shared_data / "caltech101"
+    ended = cliplab(
+        "evaluate", folder, "-e", "ViT-B-32", "--weights", tmp_path / "weights.pt",
+        "--classifier", "zero_shot", "--split", "all", "--out", "run",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    table = pq.read_table("run/predictions.parquet").to_pydict()
+
+    tokenizer = open_clip.get_tokenizer("ViT-B-32")
+    names = [p.name.replace("_", " ") for p in sorted(folder.iterdir()) if p.is_dir()]
+    with torch.inference_mode():
+        texts = model.encode_text(tokenizer([f"a photo of a {name}." for name in names]))
+        texts = torch.nn.functional.normalize(texts, dim=-1)
+        logits = []
+        for start in range(0, len(table["id"]), 50):
+            batch = [Image.open(folder / i) for i in table["id"][start : start + 50]]
+            images = model.encode_image(torch.stack([transform(p.convert("RGB")) for p in batch]))
+            images = torch.nn.functional.normalize(images, dim=-1)
+            logits.append(model.logit_scale.exp() * images @ texts.T)
+    logits = torch.cat(logits).numpy()
+    top = np.sort(logits, axis=1)[:, -2:]
+    sure = top[:, 1] - top[:, 0] > 1e-5
+    assert sure.mean() > 0.9
+    assert (logits.argmax(axis=1) == np.array(table["predicted"]))[sure].all()
