@@ -99,13 +99,18 @@ def inputs(embeddings: Embeddings, config: ProbeConfig) -> np.ndarray:
 
     chosen = embeddings.features if reads_features(embeddings, config) else embeddings.vectors
     assert chosen is not None
-    if not np.isfinite(chosen).all():
-        broken = embeddings.ids[~np.isfinite(chosen).all(axis=1)][0]
+    refuse_broken(chosen, embeddings.ids)
+    return normalise(chosen) if config.normalize else chosen
+
+
+def refuse_broken(vectors: np.ndarray, names: Sequence[str] | np.ndarray) -> None:
+    """Raise DataError naming the first of the vectors (N, D) that is not finite."""
+    if not np.isfinite(vectors).all():
+        broken = names[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
         raise DataError(
-            f"The vector of {broken} is not finite: the weights or --precision are broken. "
+            f"The vector of {broken!r} is not finite: the weights or --precision are broken. "
             "Try --precision fp32."
         )
-    return normalise(chosen) if config.normalize else chosen
 
 
 def reads_features(embeddings: Embeddings, config: ProbeConfig) -> bool:

@@ -126,7 +126,7 @@ def fit(problem: Problem) -> FittedProbe:
     if c is None:
         c, chosen = _choose(problem, train, trace)
     probe, seconds = _fitted(everything, c, problem.config, FINAL_TOL)
-    weights, intercept = _over_all_classes(probe, len(problem.class_names))
+    weights, intercept = _over_all_classes(probe)
     settings = {
         "C": c,
         "lambda": 1 / c,
@@ -192,12 +192,11 @@ def _fitted(
     return probe, time.perf_counter() - started
 
 
-def _over_all_classes(probe: LinearProbe, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _over_all_classes(probe: LinearProbe) -> tuple[np.ndarray, np.ndarray]:
     """Weights (C, F) and intercept (C,) whose softmax is the probe's, two classes included."""
-    coef, bias = np.float64(probe.coef_), np.float64(probe.intercept_)
-    if len(coef) == 1:
-        coef, bias = np.concatenate([-coef / 2, coef / 2]), np.concatenate([-bias / 2, bias / 2])
-    weights = np.zeros((n_classes, coef.shape[1]))
-    intercept = np.full(n_classes, -np.inf)  # a class that was never seen is no candidate
-    weights[probe.classes_], intercept[probe.classes_] = coef, bias
+    weights = np.asarray(probe.coef_, dtype=np.float64)
+    intercept = np.asarray(probe.intercept_, dtype=np.float64)
+    if len(weights) == 1:  # of the second class against the first
+        halves = np.array([-0.5, 0.5])
+        return halves[:, None] * weights, halves * intercept
     return weights, intercept

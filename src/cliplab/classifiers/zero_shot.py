@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cliplab.classifiers.family import Problem
+from cliplab.classifiers.family import Problem, refuse_broken
 from cliplab.embeddings.normalise import normalise
 from cliplab.nouns import Embeddings, Predictions
 from cliplab.runtime.errors import UsageError
@@ -32,6 +32,7 @@ class ZeroShot:
         """Log-softmax of scale times cosine plus bias (Radford et al. 2021, section 3.1.2)."""
         from scipy.special import log_softmax
 
+        refuse_broken(embeddings.vectors, embeddings.ids)
         cosines = normalise(embeddings.vectors) @ self.class_vectors.T
         logits = np.float32(self.logit_scale) * cosines + np.float32(self.logit_bias)
         scores = log_softmax(logits, axis=1).astype(np.float32)
@@ -45,6 +46,7 @@ def fit(problem: Problem) -> ZeroShot:
     """Take the classes' vectors as they are."""
     if problem.class_vectors is None:
         raise UsageError("Zero-shot needs the vectors of the classes' captions.")
+    refuse_broken(problem.class_vectors, problem.class_names)
     settings = {"logit_scale": problem.logit_scale, "logit_bias": problem.logit_bias}
     return ZeroShot(
         problem.class_names,

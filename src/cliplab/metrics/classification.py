@@ -44,7 +44,7 @@ def top_k(
     own = scores[np.arange(len(labels)), labels][:, None]
     before = np.arange(scores.shape[1])[None, :] < labels[:, None]
     rank = (scores > own).sum(axis=1) + ((scores == own) & before).sum(axis=1)
-    return np.asarray((rank < k) & np.isfinite(own[:, 0]))
+    return np.asarray((rank < k) & (own[:, 0] > -np.inf))
 
 
 def confusion(

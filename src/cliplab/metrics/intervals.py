@@ -1,6 +1,6 @@
 """How sure a number is: Wilson's interval for proportions, seeded bootstraps for the rest.
 
-Letters: M scored pictures, R draws.
+Letters: M scored pictures, K cells of pictures that count alike, R draws.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from cliplab.nouns import Measure
 
 DRAWS = 10_000
 CONFIDENCE = 0.95
-_BLOCK = 20_000_000  # resampled numbers in memory at once
+_BLOCK = 5_000_000  # resampled counts in memory at once
 
 
 def wilson(
@@ -65,24 +65,26 @@ def proportion(correct: Bool[np.ndarray, " M"]) -> Measure:
 
 
 def bootstrap(
-    statistic: Callable[[Float[np.ndarray, "R M"]], Float[np.ndarray, " R"]],
-    n: int,
+    statistic: Callable[[Float[np.ndarray, "R K"]], Float[np.ndarray, " R"]],
+    counts: Int[np.ndarray, " K"],
     *,
     seed: int,
     draws: int = DRAWS,
     confidence: float = CONFIDENCE,
 ) -> Measure:
-    """Value of a statistic over n pictures, with its percentile interval over resampled pictures.
+    """Value of a statistic, with its percentile interval over resampled pictures.
 
-    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. A resample is given
-    to the statistic as weights: how often each picture was drawn.
+    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3. Pictures that the
+    statistic cannot tell apart are one cell, and a resample is how many were drawn of each cell:
+    one multinomial draw has the same distribution as M pictures drawn one by one, at a cost that
+    does not grow with M.
 
     Parameters
     ----------
     statistic
-        Weights (R, n) float64 → values (R,); NaN where it is undefined.
-    n
-        Pictures; 0 is not scored.
+        Pictures of each cell (R, K) float64 → values (R,); NaN where it is undefined.
+    counts
+        (K,) pictures of each cell as observed, M in all; M = 0 is not scored.
     seed
         Same seed, same interval.
     draws
@@ -90,17 +92,16 @@ def bootstrap(
     confidence
         In 0..1.
     """
+    n = int(counts.sum())
     if n == 0:
         return Measure(None)
+    value = float(statistic(counts[None, :].astype(np.float64))[0])
     generator = np.random.default_rng(seed)
-    value = float(statistic(np.ones((1, n)))[0])
-    block = max(1, min(draws, _BLOCK // n))
+    block = max(1, _BLOCK // len(counts))
     found = []
     for start in range(0, draws, block):
-        size = min(block, draws - start)
-        picked = generator.integers(0, n, size=(size, n)) + np.arange(size)[:, None] * n
-        weights = np.bincount(picked.ravel(), minlength=size * n).reshape(size, n)
-        found.append(statistic(weights.astype(np.float64)))
+        drawn = generator.multinomial(n, counts / n, size=min(block, draws - start))
+        found.append(statistic(drawn.astype(np.float64)))
     return _percentiles(value, np.concatenate(found), confidence)
 
 
@@ -122,10 +123,6 @@ def paired_difference(
 ) -> Measure:
     """Accuracy of a minus that of b on the same pictures, with a percentile bootstrap interval.
 
-    Only pictures on which the two disagree move the difference, so that a resample is three counts
-    drawn at once (a alone right, b alone right, the rest): the same distribution as drawing M
-    pictures one by one.
-
     Parameters
     ----------
     correct_a, correct_b
@@ -135,10 +132,12 @@ def paired_difference(
     """
     if len(correct_a) != len(correct_b):
         raise ValueError(f"{len(correct_a)} and {len(correct_b)} pictures are not the same ones.")
-    n = len(correct_a)
-    if n == 0:
-        return Measure(None)
     a_alone, b_alone = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
-    shares = np.array([a_alone, b_alone, n - a_alone - b_alone]) / n
-    counts = np.random.default_rng(seed).multinomial(n, shares, size=draws)
-    return _percentiles((a_alone - b_alone) / n, (counts[:, 0] - counts[:, 1]) / n, confidence)
+    counts = np.array([a_alone, b_alone, len(correct_a) - a_alone - b_alone])
+    return bootstrap(
+        lambda drawn: (drawn[:, 0] - drawn[:, 1]) / drawn.sum(axis=1),
+        counts,
+        seed=seed,
+        draws=draws,
+        confidence=confidence,
+    )

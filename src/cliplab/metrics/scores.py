@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cliplab.metrics.calibration import calibration_error
+from cliplab.metrics.calibration import calibration_error, cells
 from cliplab.metrics.classification import confusion, mean_per_class, per_class, top_k
 from cliplab.metrics.intervals import bootstrap, proportion
 from cliplab.nouns import Measure, PerClass, Predictions
@@ -36,28 +36,27 @@ def score(predictions: Predictions, seed: int = 0) -> Scores:
     metrics = {
         "top1": proportion(correct),
         "top5": top5,
-        "mean_per_class": _mean_per_class(labels, correct, n_classes, seed),
+        "mean_per_class": _mean_per_class(counts, seed),
         "ece": _calibration(predictions, correct, seed),
     }
     return Scores(metrics, per_class(counts, predictions.class_names), counts)
 
 
-def _mean_per_class(labels: np.ndarray, correct: np.ndarray, n_classes: int, seed: int) -> Measure:
-    member = np.zeros((len(labels), n_classes))
-    member[np.arange(len(labels)), labels] = 1.0
-    hit = member * correct[:, None]
+def _mean_per_class(confusion: np.ndarray, seed: int) -> Measure:
+    totals, hits = confusion.sum(axis=1), confusion.diagonal()
+    n_classes = len(totals)
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        return mean_per_class(weights @ member, weights @ hit)
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        right, wrong = counts[:, :n_classes], counts[:, n_classes:]
+        return mean_per_class(right + wrong, right)
 
-    return bootstrap(statistic, len(labels), seed=seed, draws=BOOTSTRAP_DRAWS)
+    observed = np.concatenate([hits, totals - hits])
+    return bootstrap(statistic, observed, seed=seed, draws=BOOTSTRAP_DRAWS)
 
 
 def _calibration(predictions: Predictions, correct: np.ndarray, seed: int) -> Measure:
     confidence = np.exp(predictions.scores.max(axis=1).astype(np.float64)).clip(0, 1)
+    counts, gaps = cells(confidence, correct)
     return bootstrap(
-        lambda weights: calibration_error(confidence, correct, weights),
-        len(correct),
-        seed=seed,
-        draws=BOOTSTRAP_DRAWS,
+        lambda drawn: calibration_error(drawn, gaps), counts, seed=seed, draws=BOOTSTRAP_DRAWS
     )
