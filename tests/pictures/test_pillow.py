@@ -89,3 +89,22 @@ with decoding(1):
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (run.stdout.strip(), run.stderr) == ("True", "")
+
+
+def test_what_pillow_logs_of_a_damaged_file_stays_off_the_terminal():
+    code = """
+import io, struct
+from PIL import Image
+from cliplab.pictures.decode import decode
+stream = io.BytesIO()
+Image.new("RGB", (2, 2)).save(stream, "TIFF")
+samples = struct.pack("<HHII", 277, 3, 1, 3)
+assert stream.getvalue().count(samples) == 1
+try:
+    decode(stream.getvalue().replace(samples, struct.pack("<HHII", 277, 3, 1, 300)))
+except ValueError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.stdout.startswith("not in a picture format")
+    assert run.stderr == ""

@@ -16,6 +16,16 @@ from cliplab.pictures.preprocessing import Preprocessing
 from cliplab.pictures.unreadable import UnreadablePicture
 from cliplab.runtime.errors import UsageError
 
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """On a busy machine, PyTorch's threads wait for each other at every small tensor."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 CONFIGS = [
     PreprocessCfg(),
     PreprocessCfg(size=(64, 96), interpolation="bilinear", resize_mode="longest", fill_color=127),

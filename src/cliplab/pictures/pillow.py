@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def _make_ready() -> None:
     with _lock:
         if not _ready:
             Image.init()
+            # Without any handler, Python prints what Pillow logs of damaged TIFFs to the terminal.
+            logging.getLogger("PIL").addHandler(logging.NullHandler())
             _silence_libtiff()
             _ready = True
 
