@@ -58,7 +58,7 @@ def families_reference() -> str:
     """Markdown tables of the families' members."""
     from cliplab.classifiers.family import classifier, classifier_names
     from cliplab.datasets.family import catalogue
-    from cliplab.embeddings.prompts import ENSEMBLES, named_prompts
+    from cliplab.embeddings.prompts import PROMPT_NAMES, named_prompts
 
     lines = [NOTE, "# What there is", "", "## Data sets", ""]
     lines += ["| name | tasks (classes) | splits | licence |", "|---|---|---|---|"]
@@ -74,7 +74,7 @@ def families_reference() -> str:
         first = inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
         lines.append(f"| `{name}` | {', '.join(sorted(module.NEEDS))} | {first} |")
     lines += ["", "## Prompts", "", "| name | templates | the first |", "|---|---|---|"]
-    for name in ENSEMBLES:
+    for name in PROMPT_NAMES:
         templates = named_prompts(name).templates
         lines.append(f"| `{name}` | {len(templates)} | {templates[0]} |")
     return "\n".join(lines).rstrip() + "\n"

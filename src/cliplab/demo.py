@@ -53,10 +53,10 @@ def demo(
     picture = out / "digit.png"
     write_bytes(picture, next(digits.source.open([row]))())
     labels = digits.task(task).class_names
-    config = ClassifyConfig(
+    question = ClassifyConfig(
         label=labels, prompt=("the digit {}",), encoder=str(encoder), device="cpu", home=home
     )
-    return Demonstration(encoder, record, picture, classify([picture], config))
+    return Demonstration(encoder, record, picture, classify([picture], question))
 
 
 def _fresh(folder: Path) -> Path:

@@ -49,7 +49,9 @@ def test_a_second_run_decodes_no_picture(cliplab, photos, tiny_clip, monkeypatch
     ended = cliplab("evaluate", photos, "--encoder", tiny_clip, "--out", "second", "--json")
     assert ended.code == 0, ended.err
     assert ended.json()["timings"]["pictures_encoded"] == 0
-    first, second = (json.loads(Path(run, "record.json").read_text()) for run in ("first", "second"))
+    first, second = (
+        json.loads(Path(run, "record.json").read_text()) for run in ("first", "second")
+    )
     assert first["results"][0] == second["results"][0]
     before, after = (Path(run, "predictions.parquet").read_bytes() for run in ("first", "second"))
     assert before == after

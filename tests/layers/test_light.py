@@ -11,7 +11,8 @@ HEAVY = ("torch", "open_clip", "torchvision", "timm", "sklearn", "datasets", "py
 AUDIT = """
 import json, pkgutil, sys
 import numpy, scipy.stats, jaxtyping, torch, open_clip, sklearn.linear_model, torchvision
-import filelock, PIL.Image, PIL.ImageCms, safetensors.torch, pyarrow.parquet, jsonschema, rich, typer
+import filelock, PIL.Image, PIL.ImageCms, safetensors.torch, pyarrow.parquet
+import jsonschema, rich, typer, threading
 import torch.utils.data
 done, watching = [], True
 def watch(event, args):
@@ -30,7 +31,8 @@ for name in names:
     if not name.endswith("__main__"):
         __import__(name)
 watching = False
-print(json.dumps({"did": done, "modules": len(names), "threads": __import__("threading").active_count()}))
+threads = threading.active_count()
+print(json.dumps({"did": done, "modules": len(names), "threads": threads}))
 """
 
 

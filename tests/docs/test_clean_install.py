@@ -1,0 +1,57 @@
+"""A wheel installed into a clean environment: `--help`, import, and the shipped files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet"]
+    subprocess.run([*pip, "--wheel-dir", str(out), str(ROOT)], check=True, timeout=300)
+    return next(out.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_what_the_code_reads(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (ROOT / "src" / "cliplab").rglob("*"):
+        if path.is_file() and path.suffix not in (".pyc",):
+            assert f"cliplab/{path.relative_to(ROOT / 'src' / 'cliplab').as_posix()}" in names
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_the_demo_in_an_environment_of_its_own(wheel, tmp_path):
+    """The environment sees the installed libraries, and cliplab from the wheel alone."""
+    place = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    inside = next((place / "lib").glob("python*/site-packages"))
+    (inside / "libraries.pth").write_text(_libraries())
+    zipfile.ZipFile(wheel).extractall(inside)
+    python = [str(place / "bin" / "python"), "-P", "-m", "cliplab"]
+    found = subprocess.run(
+        [python[0], "-P", "-c", "import cliplab; print(cliplab.__file__)"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert str(inside) in found.stdout
+    for arguments in (["--help"], ["demo", "--home", str(tmp_path / "home")]):
+        run = subprocess.run(
+            [*python, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=540
+        )
+        assert run.returncode == 0, run.stderr
+    assert "zero-shot" in run.stdout
+
+
+def _libraries() -> str:
+    """Site folder of the libraries; an editable cliplab in it is passed over by the copy above."""
+    import numpy
+
+    return str(Path(numpy.__file__).parents[1]) + "\n"
