@@ -185,3 +185,15 @@ def test_predictions_are_those_of_plain_open_clip(cliplab, shared_data, tmp_path
     sure = top[:, 1] - top[:, 0] > 1e-5
     assert sure.mean() > 0.9
     assert (logits.argmax(axis=1) == np.array(table["predicted"]))[sure].all()
+
+
+def test_a_folder_of_odd_pictures_is_done_with_exact_counts(cliplab, shared_data, tiny_clip):
+    folder = shared_data / "odd_images"
+    with (folder / "manifest.tsv").open(encoding="utf-8") as stream:
+        listed = {row["path"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    bad = {path for path, row in listed.items() if not row["Pillow13_result"].startswith("ok")}
+    call = ("evaluate", folder, "-e", tiny_clip, "--classifier", "zero_shot", "--split", "all")
+    record = cliplab(*call, "--json").json()
+    assert record["dataset"]["n"] == len(listed) - len(bad) == 159
+    assert {skipped["id"] for skipped in record["skipped"]} == bad
+    assert all(len(skipped["reason"]) > 10 for skipped in record["skipped"])

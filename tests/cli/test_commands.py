@@ -1,0 +1,161 @@
+"""The other commands, each from its call to what it prints and writes."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def test_help_lists_every_command(cliplab):
+    ended = cliplab("--help")
+    assert ended.code == 0
+    for name in ("demo", "evaluate", "classify", "compare", "embed", "train", "datasets",
+                 "prepare", "encoders", "runs"):  # fmt: skip
+        assert name in ended.out
+
+
+def test_version(cliplab):
+    import cliplab as package
+
+    assert cliplab("--version").out.strip() == f"cliplab {package.__version__}"
+
+
+def test_datasets(cliplab):
+    assert "digits" in cliplab("datasets").out
+    entry = cliplab("datasets", "--json").json()[0]
+    assert (entry["name"], entry["tasks"], entry["pictures"]) == ("digits", {"digit": 10}, 1797)
+
+
+def test_encoders(cliplab):
+    rows = cliplab("encoders", "rn50/openai", "--json").json()
+    row = next(row for row in rows if row["name"] == "RN50/openai")
+    assert (row["width"], row["parameters"]) == (1024, 102_007_137)
+    assert "RN50/openai" in cliplab("encoders", "RN50/").out
+    wrong = cliplab("encoders", "nosuchmodel")
+    assert wrong.code == 2
+
+
+def test_prepare_then_evaluate_the_prepared_folder(cliplab, tiny_clip):
+    folder = Path(cliplab("prepare", "digits", "--json").json()[0])
+    assert sorted(p.name for p in (folder / "data").iterdir())[0].startswith("test-00000-of-")
+    ended = cliplab("evaluate", folder, "-e", tiny_clip, "--classifier", "zero_shot", "--json")
+    assert ended.json()["dataset"]["n"] == 359
+    again = cliplab("prepare", "digits")
+    assert again.code == 0
+    assert str(folder) in again.out
+
+
+def test_embed_fills_the_store_once(cliplab, photos, tiny_clip, home):
+    first = cliplab("embed", photos, "-e", tiny_clip, "--json").json()
+    assert (first["n_encoded"], first["n_cached"], first["n_skipped"]) == (36, 0, 0)
+    assert Path(first["folder"]).is_relative_to(home)
+    second = cliplab("embed", photos, "-e", tiny_clip, "--json").json()
+    assert (second["n_encoded"], second["n_cached"]) == (0, 36)
+    record = cliplab("evaluate", photos, "-e", tiny_clip, "--json").json()
+    assert record["timings"]["pictures_encoded"] == 0
+
+
+def test_runs_lists_them_newest_first(cliplab, photos, tiny_clip):
+    assert "No runs" in cliplab("runs").out
+    for run in ("runs/one", "runs/two"):
+        cliplab("evaluate", photos, "-e", tiny_clip, "--out", run)
+    names = [Path(entry["folder"]).name for entry in cliplab("runs", "--json").json()]
+    assert names == ["two", "one"]
+    assert "one" in cliplab("runs").out
+
+
+def test_compare_gives_the_paired_difference(cliplab, photos, tiny_clip, other_clip):
+    for encoder, run in ((tiny_clip, "runs/a"), (other_clip, "runs/b")):
+        cliplab("evaluate", photos, "-e", encoder, "--out", run, "--classifier", "zero_shot")
+    ended = cliplab("compare", "a", "latest")
+    assert ended.code == 0, ended.err
+    assert "the same 6 pictures" in ended.out
+    found = cliplab("compare", "a", "b", "--json").json()
+    assert found["n"] == 6
+    assert sum(result["best"] for result in found["results"]) == 1
+
+
+def test_classify_by_captions(cliplab, photos, tiny_clip):
+    picture = photos / "red" / "00.png"
+    call = ("classify", picture, photos / "blue", "-l", "red", "-l", "blue", "-e", tiny_clip)
+    ended = cliplab(*call, "--csv", "out.csv")
+    assert ended.code == 0, ended.err
+    assert str(picture) in ended.out
+    answer = cliplab(*call, "--json").json()
+    assert len(answer["ids"]) == 1 + 12
+    assert all(sum(row) == pytest.approx(1, abs=1e-5) for row in answer["probabilities"])
+    with Path("out.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["path"] for row in rows] == answer["ids"]
+    assert set(rows[0]) == {"path", "label", "probability", "red", "blue"}
+
+
+def test_classify_equals_similarity(cliplab, photos, tiny_clip):
+    from cliplab.encoders.open_clip import load_encoder
+
+    picture = photos / "green" / "01.png"
+    labels = ["a red thing", "a green thing"]
+    call = ("classify", picture, "-l", labels[0], "-l", labels[1], "-e", tiny_clip, "--json")
+    expected = load_encoder(tiny_clip, device="cpu").similarity([picture], labels)[0]
+    assert cliplab(*call).json()["probabilities"][0] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_classify_with_the_probe_of_a_run(cliplab, photos, tiny_clip):
+    cliplab("evaluate", photos, "-e", tiny_clip)
+    answer = cliplab("classify", photos / "green", "--with", "latest", "--json").json()
+    assert answer["labels"] == ["blue", "green", "red"]
+    best = [row.index(max(row)) for row in answer["probabilities"]]
+    assert best.count(1) >= 11
+
+
+def test_classify_lists_what_it_cannot_read(cliplab, photos, tiny_clip):
+    shutil.copy(photos / "red" / "00.png", "good.png")
+    Path("bad.png").write_text("<html></html>")
+    call = ("classify", "good.png", "bad.png", "-l", "a", "-l", "b", "-e", tiny_clip)
+    ended = cliplab(*call)
+    assert ended.code == 0
+    assert "skipped bad.png: an HTML page" in ended.out
+    assert cliplab(*call, "--on-bad", "fail").code == 1
+    assert cliplab("classify", "bad.png", "-l", "a", "-l", "b", "-e", tiny_clip).code == 1
+
+
+def test_flags_equal_fields():
+    import inspect
+
+    from cliplab.encoders.contrastive import ContrastiveConfig
+
+    from cliplab.classification import ClassifyConfig
+    from cliplab.cli.classify import classify
+    from cliplab.cli.evaluate import evaluate
+    from cliplab.cli.train import clip
+    from cliplab.protocol import EvaluateConfig
+
+    beside = {
+        evaluate: {"datasets", "encoder", "csv", "all_classes", "json"},
+        classify: {"images", "csv", "json"},
+        clip: {"dataset", "out", "home", "json"},
+    }
+    for command, config in (
+        (evaluate, EvaluateConfig),
+        (classify, ClassifyConfig),
+        (clip, ContrastiveConfig),
+    ):
+        flags = inspect.signature(command).parameters
+        fields = {field.name: field for field in dataclasses.fields(config)}
+        assert set(flags) - beside[command] == set(fields)
+        for name, field in fields.items():
+            default = flags[name].default
+            if default is None and name != "classifier":
+                assert field.default in (None, ())
+            elif name != "classifier":
+                assert default == field.default, name
+
+
+def test_every_command_prints_json(cliplab, photos, tiny_clip):
+    assert isinstance(json.loads(cliplab("datasets", "--json").out), list)
+    assert isinstance(json.loads(cliplab("runs", "--json").out), list)
