@@ -80,6 +80,8 @@ class FittedProbe:
             "settings": dict(self.settings),
         }
         tensors = {"weights": self.weights, "intercept": self.intercept}
+        # safetensors writes memory as it lies: scikit-learn's columns-first would come back mixed
+        tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
         metadata = {"cliplab": json.dumps(about, ensure_ascii=False)}
         write_bytes(folder / FILE, save(tensors, metadata=metadata))
 
