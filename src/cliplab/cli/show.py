@@ -171,3 +171,19 @@ def prepared(folders: Sequence[Path], *, json: bool) -> None:
         return
     for folder in folders:
         print(folder)
+
+
+def trained(folder: Path, *, json: bool) -> None:
+    """Print where the encoder lies and what its training came to."""
+    from cliplab.encoders.trained import NOTES
+    from cliplab.runtime.storage import read_json
+
+    notes = read_json(folder / NOTES)
+    if json:
+        as_json({"encoder": folder, **notes})
+        return
+    losses = notes["losses"]
+    skipped = f", {len(notes['skipped'])} that cannot be read left out" if notes["skipped"] else ""
+    print(f"trained on {notes['n_train']:,} pictures of {notes['data_set']}{skipped}")
+    print(f"loss {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last of {len(losses)}")
+    print(f"the encoder: {folder}\nuse it: cliplab evaluate DATASET --encoder {folder}")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-Advance = Callable[[int], None]
-"""Told how many more items are done."""
+
+class Advance(Protocol):
+    """Told how many more items are done, and a word on how it goes ("epoch 3/30, loss 1.2")."""
+
+    def __call__(self, count: int, note: str = "", /) -> None:
+        """Count `count` items more; `note` stands beside the rate."""
 
 
 def say(message: str) -> None:
@@ -22,7 +27,7 @@ def progress(label: str, total: int, *, unit: str = "pictures", done: int = 0) -
     `done` items of `total` were finished before (a resumed run): shown, not counted in the rate.
     """
     if total <= 0 or not sys.stderr.isatty():
-        yield lambda _count: None
+        yield lambda _count, _note="", /: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -38,9 +43,9 @@ def progress(label: str, total: int, *, unit: str = "pictures", done: int = 0) -
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(label, total=total, completed=done, rate="")
 
-        def advance(count: int) -> None:
+        def advance(count: int, note: str = "", /) -> None:
             speed = bars.tasks[0].speed
-            shown = f"{speed:,.1f} {unit}/s" if speed else ""
-            bars.update(task, advance=count, rate=shown)
+            shown = (f"{speed:,.1f} {unit}/s" if speed else "", note)
+            bars.update(task, advance=count, rate="  ".join(filter(None, shown)))
 
         yield advance

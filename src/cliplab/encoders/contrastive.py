@@ -1,0 +1,247 @@
+"""Contrastive training, CLIP's own approach: pictures and captions that belong together.
+
+Radford et al. 2021, section 2.3: each batch of B pairs is a classification of pictures among B
+captions and of captions among B pictures, the logits being cosines times a learned scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cliplab.encoders.architecture import TINY, Architecture, Built, build, read_architecture
+from cliplab.encoders.captions import Captioned, caption_pictures
+from cliplab.encoders.pairs import PairBatch, Pairs, batches_from, read_pictures
+from cliplab.nouns import TRAIN, Dataset
+from cliplab.runtime.errors import DataError, UsageError
+from cliplab.runtime.progress import say
+from cliplab.training.checkpoints import refuse_changes
+
+if TYPE_CHECKING:
+    import torch
+
+CAPTIONS = ("auto", "column", "prompts")
+LARGEST_SCALE = math.log(100.0)  # of the logits, as in the paper (section 2.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastiveConfig:
+    """How a CLIP is trained; each field is an option of `cliplab train clip`."""
+
+    model: str = TINY  # an architecture of open_clip's, or a file of its configuration
+    epochs: int = 30  # passes over the training pictures
+    batch_size: int = 128  # pairs compared with each other; more is harder and slower
+    lr: float = 2e-3  # the highest learning rate; lower it for larger towers
+    warmup: float = 0.1  # share of the steps over which it rises
+    weight_decay: float = 0.1  # of AdamW
+    captions: str = "auto"  # the data set's own where it has some; "column", "prompts": force one
+    prompt: tuple[str, ...] = ()  # templates in place of the data set's; `{}` stands for the class
+    shift: int = 3  # pictures are moved by up to so many pixels each way
+    seed: int = 0  # of the weights, the order and what is drawn
+    device: str = "auto"
+    workers: int | None = None  # threads that read and decode; None: one a core
+    on_bad: str = "list"  # an unreadable picture is left out; "fail": it ends the training
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"--{name.replace('_', '-')} {value}: give {wanted}."
+            for name, value, fine, wanted in (
+                ("epochs", self.epochs, self.epochs >= 1, "1 or more"),
+                ("batch_size", self.batch_size, self.batch_size >= 2, "2 or more"),
+                ("lr", self.lr, 0 < self.lr < math.inf, "a positive number"),
+                ("warmup", self.warmup, 0 <= self.warmup < 1, "a share of 0 or more, below 1"),
+                ("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more"),
+                ("shift", self.shift, self.shift >= 0, "0 or more"),
+                ("captions", self.captions, self.captions in CAPTIONS, ", ".join(CAPTIONS)),
+                ("on_bad", self.on_bad, self.on_bad in ("list", "fail"), "list or fail"),
+            )
+            if not fine
+        ]
+        if faults:
+            raise UsageError(" ".join(faults))
+
+
+def train_clip(
+    dataset: Dataset, config: ContrastiveConfig | None = None, out: str | Path = "clip"
+) -> Path:
+    """Train an open_clip architecture on a data set's training pictures and their captions.
+
+    Captions are the data set's own where it has them, else its classes in its prompts. Killed and
+    run again, it goes on from its checkpoint to the same weights (on a CPU with the same number of
+    threads bit for bit). A training that is finished is left as it is.
+
+    Parameters
+    ----------
+    dataset
+        Pictures of the split "train" are used.
+    config
+        Default: `ContrastiveConfig()`, which trains `tiny` on the digits in half a minute.
+    out
+        Folder of the encoder; `load_encoder(out)` and `--encoder OUT` read it.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    UsageError
+        Settings that cannot be, or `out` holds a training with others.
+    DataError
+        No training pictures, fewer than a batch, or nothing to tell apart.
+    CliplabError
+        The training diverged; the last good checkpoint is named.
+    """
+    from cliplab.encoders.trained import save_trained
+    from cliplab.runtime.devices import choose_device
+
+    config, folder = config or ContrastiveConfig(), Path(out)
+    task = dataset.task()
+    architecture = read_architecture(config.model)
+    captioned = caption_pictures(
+        dataset, task, (TRAIN,), captions=config.captions, templates=config.prompt
+    )
+    identity = _identity(dataset, captioned, architecture, config)
+    if _is_finished(folder, identity):
+        say(f"{folder} holds this training, finished; remove the folder to train anew.")
+        return folder
+    built = build(architecture, config.seed)
+    pairs = read_pictures(
+        dataset, captioned, built.preprocessing, on_bad=config.on_bad, workers=config.workers
+    )
+    n_train = len(pairs.captioned.rows)
+    if n_train < config.batch_size:
+        raise DataError(
+            f"{dataset.name!r} has {n_train} training pictures, fewer than a batch of "
+            f"{config.batch_size}; give --batch-size {n_train} or less."
+        )
+    state, losses = _trained(built, pairs, config, folder, identity, choose_device(config.device))
+    notes = {
+        "identity": identity,
+        "data_set": dataset.name,
+        "n_train": n_train,
+        "captions": captioned.origin,
+        "skipped": [skipped._asdict() for skipped in pairs.skipped],
+        "losses": [round(loss, 6) for loss in losses],
+    }
+    save_trained(folder, state, architecture.model_cfg, built.preprocessing.identity(), notes)
+    _remove_checkpoint(folder)
+    return folder
+
+
+def _trained(
+    built: Built,
+    pairs: Pairs,
+    config: ContrastiveConfig,
+    folder: Path,
+    identity: Mapping[str, Any],
+    device: str,
+) -> tuple[Mapping[str, torch.Tensor], tuple[float, ...]]:
+    """Weights under open_clip's names, and the mean loss of each epoch."""
+    import torch
+
+    from cliplab.encoders.token_table import cut_table, whole_state
+    from cliplab.training.loop import LoopConfig, train
+
+    tokens = built.tokenize(pairs.captioned.texts)  # (K, T)
+    cut = cut_table(built.model, tokens)
+    model: Any = built.model.to(device)
+    loss_of = _loss(model)
+
+    def loss(batch: PairBatch) -> torch.Tensor:
+        distinct, which = np.unique(batch.captions, return_inverse=True)  # each encoded once
+        images = model.encode_image(batch.pixels.to(device), normalize=True)
+        captions = model.encode_text(tokens[distinct].to(device), normalize=True)[which]
+        return loss_of(images, captions)
+
+    def after_step() -> None:
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, LARGEST_SCALE)
+
+    loop = LoopConfig(
+        epochs=config.epochs,
+        steps_per_epoch=len(pairs.captioned.rows) // config.batch_size,
+        batch_size=config.batch_size,
+        lr=config.lr,
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+    )
+    losses = train(
+        model,
+        lambda step: batches_from(
+            pairs,
+            step,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            shift=config.shift,
+            workers=config.workers,
+        ),
+        loss,
+        loop,
+        folder=folder / "checkpoint",
+        identity=identity,
+        after_step=after_step,
+    )
+    return whole_state(model, cut), losses
+
+
+def _loss(model: Any) -> Any:
+    """open_clip's loss: SigLIP's where the architecture has a bias, CLIP's else."""
+    import open_clip
+
+    if getattr(model, "logit_bias", None) is not None:
+        siglip = open_clip.SigLipLoss()
+        return lambda a, b: siglip(a, b, model.logit_scale.exp(), model.logit_bias)
+    clip = open_clip.ClipLoss()
+    return lambda a, b: clip(a, b, model.logit_scale.exp())
+
+
+def _identity(
+    dataset: Dataset, captioned: Captioned, architecture: Architecture, config: ContrastiveConfig
+) -> dict[str, Any]:
+    """All that changes the weights, in plain types."""
+    import torch
+
+    from cliplab.nouns import digest_of
+    from cliplab.runtime.devices import choose_device
+
+    settings = asdict(config)
+    for name in ("workers", "on_bad", "device", "prompt"):
+        del settings[name]
+    device = choose_device(config.device).partition(":")[0]
+    return {
+        **settings,
+        "architecture": digest_of([architecture.model_cfg, architecture.preprocess_cfg]),
+        "content": dataset.content_digest(),
+        "pairs": digest_of([captioned.texts, captioned.choices.tolist(), captioned.count.tolist()]),
+        "device": device,
+        "threads": torch.get_num_threads() if device == "cpu" else None,
+    }
+
+
+def _is_finished(folder: Path, identity: Mapping[str, Any]) -> bool:
+    from cliplab.encoders.trained import NOTES, WEIGHTS
+    from cliplab.runtime.storage import read_json
+
+    if not (folder / WEIGHTS).is_file():
+        return False
+    notes = read_json(folder / NOTES) if (folder / NOTES).is_file() else {}
+    if "identity" not in notes:
+        raise UsageError(
+            f"{folder} holds an encoder that was not trained here; give another --out."
+        )
+    refuse_changes(folder, notes["identity"], identity)
+    return True
+
+
+def _remove_checkpoint(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)

@@ -1,0 +1,64 @@
+"""The token table, cut down to the rows that the captions use while it is trained.
+
+Most parameters of a small CLIP are the table's 49,408 rows, of which the captions use some dozens.
+A row that no caption uses has no gradient, and AdamW without weight decay leaves it where it is;
+so that training the rows in use gives the very weights that training all of them would, without
+moving the others' zeros through memory at each step.
+
+V rows of the table, R rows in use, W width.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RowsInUse(nn.Module):
+    """Stands in for an embedding table; takes the same token numbers."""
+
+    position: torch.Tensor  # (V,) int64: where a row of the table is in `rows`
+
+    def __init__(self, table: torch.Tensor, used: torch.Tensor) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(table.detach()[used].clone())  # (R, W)
+        position = torch.zeros(len(table), dtype=torch.int64)
+        position[used] = torch.arange(len(used))
+        self.register_buffer("position", position, persistent=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(..., W) rows of tokens (...)."""
+        return functional.embedding(self.position[tokens], self.rows)
+
+
+class CutTable(NamedTuple):
+    """What it takes to make the table whole again."""
+
+    name: str  # of the table among the model's modules
+    table: torch.Tensor  # (V, W) as initialised
+    used: torch.Tensor  # (R,) int64, ascending
+
+
+def cut_table(model: nn.Module, tokens: torch.Tensor) -> CutTable | None:
+    """Leave the model the rows that `tokens` (N, T) use; None: it has no table of that name."""
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] == "token_embedding" and isinstance(module, nn.Embedding):
+            table, used = module.weight.detach(), tokens.unique()
+            model.set_submodule(name, RowsInUse(table, used))
+            return CutTable(name, table, used)
+    return None
+
+
+def whole_state(model: nn.Module, cut: CutTable | None) -> Mapping[str, torch.Tensor]:
+    """State dict of the model on the CPU, under open_clip's names, with its table whole."""
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    if cut is not None:
+        rows = state.pop(f"{cut.name}.rows")
+        state[f"{cut.name}.weight"] = cut.table.clone().index_copy_(0, cut.used, rows)
+    return state
