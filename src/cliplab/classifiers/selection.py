@@ -39,19 +39,19 @@ def stratified_holdout(
 
 
 def halving_search(
-    score: Callable[[int], float], n: int, starts: Sequence[int], spans: Sequence[int]
+    score: Callable[[int], tuple[float, ...]], n: int, starts: Sequence[int], spans: Sequence[int]
 ) -> int:
     """Find the position of a peak by probing coarsely, then ever closer around the best.
 
     The search of CLIP's paper (Radford et al. 2021, appendix A.3): its grid has eight steps a
     decade, the starts lie two decades apart, and the spans 8, 4, 2, 1 halve the interval around
     the peak until the grid's own resolution: 7 + 4 · 2 = 15 probes. A peak that is not the only
-    one may be missed; of equal scores the lower position wins.
+    one may be missed. The largest score wins, compared entry by entry; of equals the lower position.
 
     Parameters
     ----------
     score
-        Position in 0..n-1 → score, asked for at most once each.
+        Position in 0..n-1 → score and what breaks its ties; asked for at most once each.
     n
         Positions on the grid.
     starts
@@ -67,7 +67,7 @@ def halving_search(
     known = {position: score(position) for position in starts}
 
     def best() -> int:
-        return min(known, key=lambda position: (-known[position], position))
+        return max(known, key=lambda position: (known[position], -position))
 
     for span in spans:
         around = (best() - span, best() + span)
