@@ -25,19 +25,21 @@ class Captioned(NamedTuple):
     texts: tuple[str, ...]  # K, in the order of first use
     choices: np.ndarray  # int64 in 0..K-1: captions, one picture's (or one class's) after another
     start: np.ndarray  # (n,) int64: where a picture's captions begin in `choices`
-    count: np.ndarray  # (n,) int64: how many they are, 1 or more
+    n_captions: np.ndarray  # (n,) int64: how many they are, 1 or more
     origin: str  # where they come from, in words
     n_without: int  # pictures left out for want of a caption
 
     def draw(self, positions: np.ndarray, chance: np.random.Generator) -> np.ndarray:
         """(b,) int64 in 0..K-1: a caption for each of b of the n pictures, drawn evenly."""
-        drawn = chance.integers(0, self.count[positions])
+        drawn = chance.integers(0, self.n_captions[positions])
         return np.asarray(self.choices[self.start[positions] + drawn], dtype=np.int64)
 
     def only(self, positions: np.ndarray) -> Captioned:
         """Leave these of the n pictures; texts keep their places."""
         return self._replace(
-            rows=self.rows[positions], start=self.start[positions], count=self.count[positions]
+            rows=self.rows[positions],
+            start=self.start[positions],
+            n_captions=self.n_captions[positions],
         )
 
 
@@ -105,7 +107,7 @@ def _own(dataset: Dataset, rows: np.ndarray) -> Captioned:
         texts=tuple(number),
         choices=np.array(choices, dtype=np.int64),
         start=np.cumsum(count) - count,
-        count=count,
+        n_captions=count,
         origin="the data set's captions",
         n_without=int((count == 0).sum()),
     )
@@ -140,7 +142,7 @@ def _prompted(
         texts=tuple(number),
         choices=np.array(choices, dtype=np.int64),
         start=start[labels],
-        count=count[labels],
+        n_captions=count[labels],
         origin=f"prompts: {prompts.name}",
         n_without=0,
     )

@@ -158,7 +158,8 @@ def _trained(
         distinct, which = np.unique(batch.captions, return_inverse=True)  # each encoded once
         images = model.encode_image(batch.pixels.to(device), normalize=True)
         captions = model.encode_text(tokens[distinct].to(device), normalize=True)[which]
-        return loss_of(images, captions)
+        value: torch.Tensor = loss_of(images, captions)
+        return value
 
     def after_step() -> None:
         with torch.no_grad():
@@ -220,7 +221,9 @@ def _identity(
         **settings,
         "architecture": digest_of([architecture.model_cfg, architecture.preprocess_cfg]),
         "content": dataset.content_digest(),
-        "pairs": digest_of([captioned.texts, captioned.choices.tolist(), captioned.count.tolist()]),
+        "pairs": digest_of(
+            [captioned.texts, captioned.choices.tolist(), captioned.n_captions.tolist()]
+        ),
         "device": device,
         "threads": torch.get_num_threads() if device == "cpu" else None,
     }

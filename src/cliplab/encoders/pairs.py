@@ -150,7 +150,8 @@ def _pixels(pairs: Pairs, chosen: np.ndarray, workers: int | None) -> np.ndarray
     from cliplab.pictures.loader import load_pictures
 
     if pairs.pixels is not None:
-        return pairs.pixels[chosen]
+        kept: np.ndarray = pairs.pixels[chosen]
+        return kept
     found: list[Any] = []
     rows = pairs.captioned.rows[chosen]
     prepare = _bytes(pairs.preprocessing)

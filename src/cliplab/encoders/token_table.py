@@ -49,7 +49,7 @@ def cut_table(model: nn.Module, tokens: torch.Tensor) -> CutTable | None:
     """Leave the model the rows that `tokens` (N, T) use; None: it has no table of that name."""
     for name, module in model.named_modules():
         if name.rpartition(".")[2] == "token_embedding" and isinstance(module, nn.Embedding):
-            table, used = module.weight.detach(), tokens.unique()
+            table, used = module.weight.detach(), torch.unique(tokens)
             model.set_submodule(name, RowsInUse(table, used))
             return CutTable(name, table, used)
     return None
