@@ -18,6 +18,7 @@ class Demonstration(NamedTuple):
     encoder: Path  # folder of the trained CLIP
     record: Record
     digit: Path  # the picture that was classified
+    truth: str  # what it shows
     answer: Classified
 
 
@@ -56,7 +57,8 @@ def demo(
     question = ClassifyConfig(
         label=labels, prompt=("the digit {}",), encoder=str(encoder), device="cpu", home=home
     )
-    return Demonstration(encoder, record, picture, classify([picture], question))
+    truth = labels[digits.labels[task][row]]
+    return Demonstration(encoder, record, picture, truth, classify([picture], question))
 
 
 def _fresh(folder: Path) -> Path:

@@ -2,7 +2,8 @@
 
 The grid and the search are those of CLIP's paper (Radford et al. 2021, appendix A.3): λ = 1 / C
 from 1e-6 to 1e6 in eight steps a decade, seven starts two decades apart, then halving around the
-peak; of equal accuracies the one of lower loss. The objective is scikit-learn's, whose C weighs the *sum* of the losses.
+peak; of equal accuracies the one of lower loss. The objective is scikit-learn's, whose C weighs the
+*sum* of the losses.
 """
 
 from __future__ import annotations

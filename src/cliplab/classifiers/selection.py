@@ -46,7 +46,8 @@ def halving_search(
     The search of CLIP's paper (Radford et al. 2021, appendix A.3): its grid has eight steps a
     decade, the starts lie two decades apart, and the spans 8, 4, 2, 1 halve the interval around
     the peak until the grid's own resolution: 7 + 4 · 2 = 15 probes. A peak that is not the only
-    one may be missed. The largest score wins, compared entry by entry; of equals the lower position.
+    one may be missed. The largest score wins, compared entry by entry; of equals the lower
+    position.
 
     Parameters
     ----------

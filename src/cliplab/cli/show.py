@@ -124,10 +124,10 @@ def _cell(value: object) -> str:
 def demonstration(made: Demonstration, *, json: bool) -> None:
     """Print what the demo found, then what the tiny CLIP says of one digit."""
     if json:
-        as_json({"record": made.record.data, "digit": made.digit, "answer": made.answer})
+        as_json({**made._asdict(), "record": made.record.data})
         return
     records([made.record], json=False, all_classes=True)
-    print()
+    print(f"\nOne held-out digit, a {made.truth}, asked about in words:\n")
     classified(made.answer, json=False)
     run = made.record.run
     print(f"the trained CLIP: {made.encoder}\nlook closer: cliplab compare {run} · cliplab --help")

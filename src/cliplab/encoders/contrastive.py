@@ -195,12 +195,12 @@ def _trained(
 
 def _loss(model: Any) -> Any:
     """open_clip's loss: SigLIP's where the architecture has a bias, CLIP's else."""
-    import open_clip
+    from open_clip.loss import ClipLoss, SigLipLoss
 
     if getattr(model, "logit_bias", None) is not None:
-        siglip = open_clip.SigLipLoss()
+        siglip = SigLipLoss()
         return lambda a, b: siglip(a, b, model.logit_scale.exp(), model.logit_bias)
-    clip = open_clip.ClipLoss()
+    clip = ClipLoss()
     return lambda a, b: clip(a, b, model.logit_scale.exp())
 
 

@@ -96,7 +96,7 @@ class OpenClipEncoder:
         found = []
         with torch.inference_mode():
             for block in tokens.split(4 * BATCH):
-                vectors = self._model.encode_text(block.to(self.device))
+                vectors = self._model.encode_text(block.to(self.device), normalize=False)
                 found.append(vectors.float().cpu().numpy())
         return np.concatenate(found)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,7 +71,7 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged bytes make PyTorch raise nearly every kind there is
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{path} is no checkpoint that can be read safely ({said[:200]}). Expected "
@@ -82,7 +81,11 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
         content = content["state_dict"]  # a training checkpoint
     if not isinstance(content, dict) or not content:
         raise DataError(f"{path} holds no state dict but a {type(content).__name__}.")
-    strangers = [key for key, value in content.items() if not isinstance(value, torch.Tensor)]
+    strangers = [
+        key
+        for key, value in content.items()
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor)
+    ]
     if strangers:
         raise DataError(f"{path} holds {strangers[0]!r}, which is no tensor: not a state dict.")
     return {key.removeprefix("module."): value for key, value in content.items()}
