@@ -28,6 +28,11 @@ KINDS = {
         "vision_cfg": {**TIMM, "timm_pool": "avg", "timm_proj": "linear"},
         "text_cfg": TEXT,
     },
+    "eva": {  # timm's own classifier projects, as in EVA, MobileCLIP and PE
+        "embed_dim": 24,
+        "vision_cfg": {**TIMM, "timm_pool": "token", "timm_proj": None},
+        "text_cfg": TEXT,
+    },
     "siglip": {
         "embed_dim": 64,
         "init_logit_bias": -10,

@@ -192,6 +192,12 @@ def test_precision_changes_vectors_and_identity(tiny_folder, pixels):
         load_encoder(tiny_folder("vit"), device="cpu", precision="fp16")
 
 
+@pytest.mark.parametrize("kind", ["vit", "timm"])
+def test_the_logit_scale_is_not_rounded(tiny_folder, kind):
+    exact, rough = (load_encoder(tiny_folder(kind), precision=p) for p in ("fp32", "bf16"))
+    assert rough.logit_scale == exact.logit_scale
+
+
 def test_identity_follows_the_weights(tiny_folder, tmp_path):
     folder = shutil.copytree(tiny_folder("vit"), tmp_path / "other")
     assert load_encoder(folder).identity == load_encoder(tiny_folder("vit")).identity

@@ -249,6 +249,28 @@ def test_a_tensor_outside_its_storage_is_refused(
         read_checkpoint(tmp_path / "a.pt")
 
 
+def test_a_tensor_larger_than_its_storage_is_refused(tmp_path, module_class, never_run):
+    module = module_class()
+    module.positional_embedding = _View(0, (10**9, 512), (0, 0))
+    write(tmp_path / "a.pt", pickled(module), data__0=torch.arange(4.0).numpy().tobytes())
+    with pytest.raises(DataError, match="512,000,000,000 numbers in a storage of 4"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("state", [(None, {"__defaults__": (1,)}), {"__setstate__": 1}])
+def test_a_pickle_changes_nothing_of_ours(tmp_path, never_run, state):
+    from cliplab.encoders import openai_archive as ours
+
+    functions = (ours._rebuild_tensor, ours._Rebuild.__call__, ours._Storage, ours._Inert)
+    before = [(dict(f.__dict__), getattr(f, "__defaults__", None)) for f in functions]
+    for name in (b"torch._utils\n_rebuild_tensor_v2", b"torch\nFloatStorage", b"__torch__\nModule"):
+        attack = b"\x80\x02c" + name + b"\n" + pickle.dumps(state, protocol=2)[2:-1] + b"b."
+        write(tmp_path / "a.pt", attack)
+        with pytest.raises(DataError):
+            read_checkpoint(tmp_path / "a.pt")
+    assert [(dict(f.__dict__), getattr(f, "__defaults__", None)) for f in functions] == before
+
+
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, module_class, never_run):
     module = module_class()
     module.weight = _View(0, (4,), (1,))

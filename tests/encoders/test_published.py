@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
@@ -18,7 +19,7 @@ def no_caches(tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(published, "OPENAI_CACHE", tmp_path / "clip")
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -62,6 +63,53 @@ def test_offline_because_nothing_answers(tmp_path, refused, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE")
     the_way_out(tmp_path)
     assert refused == [("huggingface.co", 443)]
+
+
+def test_a_name_that_is_looked_up_for_ever_is_left_behind(monkeypatch):
+    never = threading.Event()
+
+    def wait(*_args, **_more):
+        never.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(socket, "create_connection", wait)
+    monkeypatch.setattr(published, "_PATIENCE", 0.1)
+    start = time.monotonic()
+    assert not published.hub_answers()
+    assert time.monotonic() - start < 2
+    never.set()
+
+
+@pytest.mark.parametrize(
+    ("variables", "asked"),
+    [
+        ({"HTTPS_PROXY": "http://proxy.example:3128"}, ("proxy.example", 3128)),
+        ({"https_proxy": "proxy.example:8080"}, ("proxy.example", 8080)),
+        (
+            {"HTTPS_PROXY": "http://a.example", "NO_PROXY": "huggingface.co"},
+            ("huggingface.co", 443),
+        ),
+        ({"HF_ENDPOINT": "http://mirror.example"}, ("mirror.example", 80)),
+    ],
+)
+def test_the_proxy_or_the_mirror_is_asked(monkeypatch, refused, variables, asked):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert not published.hub_answers()
+    assert refused == [asked]
+
+
+def test_a_tokenizer_of_a_hub_is_looked_for_in_its_cache_alone(tiny_folder, monkeypatch, refused):
+    import open_clip
+
+    config = {"text_cfg": {"hf_tokenizer_name": "owner/name"}}
+    encoder = load_encoder(tiny_folder("vit"))
+    monkeypatch.setattr(open_clip, "get_model_config", lambda _: config)
+    seen = []
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda *_, **more: seen.append(more) or len)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert encoder._tokenizer
+    assert seen == [{"local_files_only": True}]
 
 
 def test_a_download_that_fails_names_the_way_out(tmp_path, monkeypatch, capsys):

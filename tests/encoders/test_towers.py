@@ -24,7 +24,7 @@ def pair(tiny_folder, pictures):
     return load
 
 
-KINDS = ("vit", "vit-quickgelu", "resnet", "timm", "siglip", "coca")
+KINDS = ("vit", "vit-quickgelu", "resnet", "timm", "eva", "siglip", "coca")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,6 +81,16 @@ def test_features_of_a_timm_tower_are_its_trunk(pair):
         torch.testing.assert_close(
             encoder.encode_pixels(pixels).features, model.visual.trunk(pixels)
         )
+    assert encoder.feature_width == 64
+
+
+def test_features_of_eva_stand_before_timm_s_own_classifier(pair):
+    encoder, model, pixels = pair("eva")
+    found, trunk = encoder.encode_pixels(pixels), model.visual.trunk
+    with torch.inference_mode():
+        before = trunk.forward_head(trunk.forward_features(pixels), pre_logits=True)
+        torch.testing.assert_close(found.features, before)
+        torch.testing.assert_close(trunk.get_classifier()(found.features), found.embedding)
     assert encoder.feature_width == 64
 
 

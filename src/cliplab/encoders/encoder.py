@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cliplab.encoders import published
 from cliplab.encoders.towers import image_tower
 from cliplab.nouns import ImageVectors
 from cliplab.pictures.decode import decode
@@ -132,13 +133,22 @@ class OpenClipEncoder:
         import open_clip
 
         try:
-            return open_clip.get_tokenizer(self._tokenize_source)
+            return open_clip.get_tokenizer(self._tokenize_source, **self._tokenizer_settings())
         except Exception as error:  # whatever the hub's client raises
             raise MissingWeights(
                 f"{self.name} wants a tokenizer from the hub ({error}). With a network: pip "
                 "install transformers, and run once, so that it is cached. Its pictures can be "
                 "encoded without: --classifier linear_probe."
             ) from error
+
+    def _tokenizer_settings(self) -> dict[str, Any]:
+        """Keep a hub's client, which is patient, to its cache where no hub answers."""
+        import open_clip
+
+        text = open_clip.get_model_config(self._tokenize_source).get("text_cfg", {})
+        if text.get("hf_tokenizer_name") and (published.offline() or not published.hub_answers()):
+            return {"local_files_only": True}
+        return {}
 
     def _measured_width(self) -> int:
         """Width of the joint space, by one blank picture: configurations name it differently."""

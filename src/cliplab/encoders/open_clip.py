@@ -191,7 +191,9 @@ def _quick_gelu(blueprint: Blueprint) -> bool:
 def _build(blueprint: Blueprint, device: str, precision: str) -> nn.Module:
     import open_clip
 
-    with _quietly():
+    from cliplab.encoders.undrawn import UndrawnWeights
+
+    with _quietly(), UndrawnWeights():
         try:
             model: nn.Module = open_clip.create_model(
                 blueprint.source,
@@ -246,6 +248,15 @@ def _fill(model: nn.Module, checkpoint: Checkpoint, blueprint: Blueprint) -> Non
         model.load_state_dict(fitted(checkpoint.state, model), strict=True)
     except (RuntimeError, KeyError, AttributeError) as error:
         raise DataError(_misfit(blueprint, error)) from error
+    _keep_exact(model, checkpoint)
+
+
+def _keep_exact(model: Any, checkpoint: Checkpoint) -> None:
+    """Keep logit scale and bias in float32: open_clip rounds those over timm (100 to 98.9)."""
+    for name in ("logit_scale", "logit_bias"):
+        value, own = checkpoint.state.get(name), getattr(model, name, None)
+        if value is not None and own is not None:
+            own.data = value.detach().float().reshape(own.shape).to(own.device)
 
 
 def _misfit(blueprint: Blueprint, error: Exception, most: int = 4) -> str:

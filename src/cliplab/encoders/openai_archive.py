@@ -8,6 +8,7 @@ archive's storages, and inert namespaces that stand for the modules. Everything 
 
 from __future__ import annotations
 
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -82,7 +83,7 @@ class _TensorsAlone(pickle.Unpickler):
         import torch
 
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
+            return _Rebuild()
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return lambda data, *_more: data
         if (module, name) == ("collections", "OrderedDict"):
@@ -136,6 +137,15 @@ class _Storage:
         self.dtype = dtype
 
 
+class _Rebuild:
+    """Stands for PyTorch's function; without attributes, so that a pickle can set none."""
+
+    __slots__ = ()
+
+    def __call__(self, storage: Any, offset: int, size: Any, stride: Any, *_more: Any) -> Any:
+        return _rebuild_tensor(storage, offset, size, stride)
+
+
 class _Inert(SimpleNamespace):
     """Stands for a module of the archive: attributes, no behaviour."""
 
@@ -149,11 +159,14 @@ def _rebuild_tensor(
     offset: int,
     size: tuple[int, ...],
     stride: tuple[int, ...],
-    *_more: Any,
 ) -> torch.Tensor:
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if size else offset
     if min((0, offset, *size, *stride)) < 0 or (0 not in size and last >= len(storage)):
         raise ValueError("a tensor lies outside its storage")
+    if math.prod(size) > len(storage):  # weights are never repeated views; a bomb may be
+        raise ValueError(
+            f"a tensor of {math.prod(size):,} numbers in a storage of {len(storage):,}"
+        )
     return storage.as_strided(size, stride, offset)
 
 

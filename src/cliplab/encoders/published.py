@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from cliplab.runtime.errors import MissingWeights, UnknownName, UsageError
 from cliplab.runtime.progress import say
@@ -100,13 +103,33 @@ def offline() -> bool:
 
 
 def _reachable(settings: Mapping[str, Any]) -> bool:
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
-        return True  # only the proxy knows
-    url = settings.get("url", "")
-    host = "huggingface.co" if settings.get("hf_hub") else url.split("/")[2]
+    return hub_answers() if settings.get("hf_hub") else answers(settings.get("url", ""))
+
+
+def hub_answers() -> bool:
+    """Tell at once whether the Hugging Face hub answers, or the mirror that `HF_ENDPOINT` names."""
+    return answers(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+
+
+def answers(url: str) -> bool:
+    """Tell within `_PATIENCE` seconds whether the server of a URL, or the proxy to it, answers."""
+    found: list[bool] = []
+    # Looking a name up has no time limit of its own, so it is left behind in a thread.
+    asked = threading.Thread(target=lambda: found.append(_connects(url)), daemon=True)
+    asked.start()
+    asked.join(_PATIENCE)
+    return bool(found) and found[0]
+
+
+def _connects(url: str) -> bool:
+    wanted = urlsplit(url)
+    proxies = {} if proxy_bypass(wanted.hostname or "") else getproxies()
+    proxy = proxies.get(wanted.scheme) or proxies.get("all") or url
     try:
-        socket.create_connection((host, 443), timeout=_PATIENCE).close()
-    except OSError:
+        server = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        port = server.port or (443 if server.scheme == "https" else 80)
+        socket.create_connection((server.hostname, port), timeout=_PATIENCE).close()
+    except (OSError, ValueError):  # no answer; no address
         return False
     return True
 

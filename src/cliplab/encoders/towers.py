@@ -25,8 +25,8 @@ class ImageTower(NamedTuple):
 def image_tower(visual: nn.Module) -> ImageTower:
     """Take an open_clip image tower apart; the module is changed by it.
 
-    ViT: before `proj`. ResNet: the attention pool's output before `c_proj`. timm's: the trunk's
-    output, where the head has weights. Any other architecture has one output alone.
+    ViT: before `proj`. ResNet: the attention pool's output before `c_proj`. timm's: before
+    open_clip's head or the trunk's own classifier. Any other architecture has one output alone.
     """
     from open_clip.modified_resnet import ModifiedResNet
     from open_clip.timm_model import TimmModel
@@ -64,13 +64,25 @@ def _resnet(visual: Any) -> ImageTower:
 
 
 def _timm(visual: Any) -> ImageTower | None:
-    """Take the head off, where it is a projection and not a pool that projects by itself."""
+    """Take the projection off: open_clip's head where it has one, else the trunk's classifier.
+
+    EVA, MobileCLIP and PE project by timm's own classifier; SigLIP's pool gives the joint space
+    itself, and a head that pools by attention projects by itself.
+    """
     from torch import nn
 
     linear = [m for m in visual.head.modules() if isinstance(m, nn.Linear)]
-    if not linear or hasattr(visual.head, "pool"):
+    if hasattr(visual.head, "pool"):
         return None
-    return ImageTower(visual.trunk, visual.head, linear[0].in_features)
+    if linear:
+        return ImageTower(visual.trunk, visual.head, linear[0].in_features)
+    classifier = visual.trunk.get_classifier()
+    if not isinstance(classifier, nn.Linear):
+        return None
+    name = next(name for name, module in visual.trunk.named_modules() if module is classifier)
+    parent, _, last = name.rpartition(".")
+    setattr(visual.trunk.get_submodule(parent), last, nn.Identity())
+    return ImageTower(visual.trunk, classifier, classifier.in_features)
 
 
 def _first_output(visual: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
