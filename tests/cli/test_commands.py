@@ -127,12 +127,11 @@ def test_classify_lists_what_it_cannot_read(cliplab, photos, tiny_clip):
 def test_flags_equal_fields():
     import inspect
 
-    from cliplab.encoders.contrastive import ContrastiveConfig
-
     from cliplab.classification import ClassifyConfig
     from cliplab.cli.classify import classify
     from cliplab.cli.evaluate import evaluate
     from cliplab.cli.train import clip
+    from cliplab.encoders.contrastive import ContrastiveConfig
     from cliplab.protocol import EvaluateConfig
 
     beside = {
