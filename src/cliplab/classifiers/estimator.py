@@ -84,7 +84,9 @@ class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         solver = LogisticRegression(
             C=self.C, max_iter=self.max_iter, tol=self.tol, class_weight=self.class_weight
         )
-        mean = X.mean(axis=0)  # features share a large one; exact, as the intercept is free
+        mean = _mean(
+            X, sample_weight
+        )  # features share a large one; exact, as the intercept is free
         with warnings.catch_warnings(), threadpool_limits(_blas_threads(X, y)):
             warnings.simplefilter("ignore", ConvergenceWarning)
             solver.fit(X - mean, y, sample_weight=sample_weight)
@@ -127,3 +129,10 @@ class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _blas_threads(X: np.ndarray, y: np.ndarray) -> int | None:  # noqa: N803
     """One thread for a small problem, where waiting for each other costs more than it brings."""
     return 1 if X.size * len(np.unique(y)) < _WORTH_THREADS else None
+
+
+def _mean(X: np.ndarray, sample_weight: Any) -> np.ndarray:  # noqa: N803
+    """(F,) mean of the pictures as often as they count, so that weights equal repetitions."""
+    if sample_weight is None or np.sum(sample_weight) == 0:
+        return np.asarray(X.mean(axis=0))
+    return np.asarray(np.average(X, axis=0, weights=sample_weight), dtype=X.dtype)
