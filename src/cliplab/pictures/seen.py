@@ -41,7 +41,11 @@ def _upright(rgb: Image.Image, picture: Image.Image) -> Image.Image:
         turn = TURNS.get(picture.getexif().get(Exif.Orientation, 1))
     except Exception:  # damaged EXIF says nothing of the pixels
         turn = None
-    return rgb if turn is None else rgb.transpose(turn)
+    if turn is None:
+        return rgb
+    upright = rgb.transpose(turn)
+    upright.info = {}  # the orientation that it would repeat is no longer true
+    return upright
 
 
 def _rgb(picture: Image.Image, data: bytes) -> Image.Image:
