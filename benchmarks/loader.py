@@ -4,7 +4,9 @@ Both read the same files, give the same batches of the same open_clip transform,
 round by round. The DataLoader works as the field's tools use it: `Image.open(file).convert("RGB")`
 in worker processes, started anew for each pass.
 
-    python benchmarks/loader.py FOLDER --workers 1 2 4
+    python benchmarks/loader.py [FOLDER] --workers 1 2 4
+
+Without FOLDER, JPEG pictures of 500 x 375 pixels are made for it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MADE = 400  # pictures, where no folder is given
 
 
 class Files:
@@ -75,6 +79,17 @@ def readable(folder: Path, most: int | None) -> list[Path]:
     return found
 
 
+def generate(folder: Path, n: int) -> None:
+    """Write n JPEG pictures, as smooth as photos are."""
+    import numpy as np
+    from PIL import Image
+
+    chance = np.random.default_rng(0)
+    for i in range(n):
+        noise = chance.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((500, 375)).save(folder / f"{i:05d}.jpg")
+
+
 def rate(measure: Callable[..., int], files: Files, workers: int, batch_size: int) -> float:
     """Pictures a second of one pass."""
     started = time.perf_counter()
@@ -88,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="default: made for it")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--size", type=int, default=224, help="side of the encoder's pictures")
@@ -100,9 +115,18 @@ def main() -> None:
     from cliplab.pictures.preprocessing import Preprocessing
 
     transform = Preprocessing(size=(options.size, options.size)).transform()
-    files = Files(readable(options.folder, options.pictures), transform)
-    if not len(files):
-        sys.exit(f"no pictures under {options.folder}")
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.folder is None:
+            generate(Path(scratch), options.pictures or MADE)
+        folder = options.folder or Path(scratch)
+        files = Files(readable(folder, options.pictures), transform)
+        if not len(files):
+            sys.exit(f"no pictures under {folder}")
+        compare(files, options)
+
+
+def compare(files: Files, options: argparse.Namespace) -> None:
+    """Let the two take turns, and print the medians."""
     print(f"{len(files)} pictures, {options.rounds} rounds, medians in pictures a second")
     print(f"{'workers':>7}  {'cliplab':>8}  {'DataLoader':>10}  {'ratio':>5}")
     for workers in options.workers:

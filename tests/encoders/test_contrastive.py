@@ -102,6 +102,91 @@ def test_a_finished_training_is_left_and_another_refused(colours, tmp_path, caps
         train_clip(colours, dataclasses.replace(QUICK, epochs=3), folder)
 
 
+def test_another_number_of_threads_is_no_other_training(colours, tmp_path, capsys):
+    import torch
+
+    folder, threads = train_clip(colours, QUICK, tmp_path / "clip"), torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        train_clip(colours, QUICK, folder)
+    finally:
+        torch.set_num_threads(threads)
+    assert "finished" in capsys.readouterr().err
+
+
+def test_a_training_cut_off_before_its_last_file_writes_it(colours, tmp_path):
+    folder = train_clip(colours, QUICK, tmp_path / "clip")
+    weights = folder / "open_clip_model.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()
+    assert train_clip(colours, QUICK, folder).joinpath(weights.name).read_bytes() == before
+
+
+def test_an_encoder_from_elsewhere_is_not_touched(colours, tmp_path):
+    config = tmp_path / "open_clip_config.json"
+    config.write_text('{"model_cfg": {}}')
+    (tmp_path / "open_clip_pytorch_model.bin").write_bytes(b"weights")
+    with pytest.raises(UsageError, match="not trained here"):
+        train_clip(colours, QUICK, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        config.name,
+        "open_clip_pytorch_model.bin",
+    ]
+
+
+def test_the_task_asked_for_is_trained_on(colours, tmp_path):
+    shape = Task("shape", ("round", "square"), Prompts("own", ("{}",)))
+    data = dataclasses.replace(
+        colours,
+        tasks={**colours.tasks, "shape": shape},
+        labels={**colours.labels, "shape": np.roll(colours.labels["colour"], 1)},
+        splits={**colours.splits, "shape": np.array([TRAIN] * 40 + [TEST] * 24, dtype=object)},
+    )
+    folder = train_clip(data, QUICK, tmp_path / "clip", task="shape")
+    assert json.loads((folder / "cliplab.json").read_text())["n_train"] == 40
+    with pytest.raises(UsageError, match="task colour|task shape there"):
+        train_clip(data, QUICK, folder)
+
+
+def test_with_several_threads_too_it_is_the_same_each_time(colours, tmp_path):
+    """Gradients of shared captions must not be added up in the order in which threads come."""
+    import torch
+
+    towers = {
+        "embed_dim": 1024,
+        "vision_cfg": {"image_size": 8, "layers": 1, "width": 8, "head_width": 8, "patch_size": 4},
+        "text_cfg": {"context_length": 12, "width": 8, "heads": 1, "layers": 1},
+    }
+    (tmp_path / "wide.json").write_text(json.dumps(towers))
+    config = dataclasses.replace(QUICK, model=str(tmp_path / "wide.json"), batch_size=48, epochs=8)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        folders = [train_clip(colours, config, tmp_path / str(i)) for i in range(3)]
+    finally:
+        torch.set_num_threads(threads)
+    assert len({(f / "open_clip_model.safetensors").read_bytes() for f in folders}) == 1
+
+
+def test_a_vocabulary_too_small_for_the_tokenizer_is_told(colours, tmp_path):
+    towers = {
+        "embed_dim": 8,
+        "vision_cfg": {"image_size": 8, "layers": 1, "width": 8, "head_width": 8, "patch_size": 4},
+        "text_cfg": {"context_length": 12, "vocab_size": 999, "width": 8, "heads": 1, "layers": 1},
+    }
+    (tmp_path / "own.json").write_text(json.dumps(towers))
+    with pytest.raises(UsageError, match="vocab_size to 49408"):
+        train_clip(
+            colours, dataclasses.replace(QUICK, model=str(tmp_path / "own.json")), tmp_path / "clip"
+        )
+
+
+def test_captions_that_are_cut_off_are_counted(colours, tmp_path, capsys):
+    long = dataclasses.replace(QUICK, prompt=("{} " + "and so on " * 20,), epochs=1)
+    train_clip(colours, long, tmp_path / "clip")
+    assert "2 of 2 captions fill the text tower's 24 tokens" in capsys.readouterr().err
+
+
 def test_captions_of_the_data_set_are_trained_on(colours):
     told = [("rot",) if i % 2 == 0 else ("grün", "noch grüner") for i in range(64)]
     data = dataclasses.replace(colours, captions=told)
@@ -160,7 +245,9 @@ def test_unreadable_pictures_are_left_out_or_fatal(colours, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"epochs": 0}, "--epochs 0"), ({"lr": float("nan")}, "--lr"), ({"batch_size": 1}, "2 or"),
-     ({"captions": "mine"}, "--captions")],
+     ({"captions": "mine"}, "--captions"), ({"seed": -1}, "--seed"), ({"workers": 0}, "--workers"),
+     ({"prompt": ("a square",)}, "class name goes"),
+     ({"prompt": ("a {}",), "captions": "column"}, "exclude each other")],
 )  # fmt: skip
 def test_settings_that_cannot_be(change, words):
     with pytest.raises(UsageError, match=words):

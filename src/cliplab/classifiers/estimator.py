@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 _WORTH_THREADS = 20_000_000  # multiplications a pass over the data, from which threads help
@@ -84,9 +84,10 @@ class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         solver = LogisticRegression(
             C=self.C, max_iter=self.max_iter, tol=self.tol, class_weight=self.class_weight
         )
-        mean = _mean(
-            X, sample_weight
-        )  # features share a large one; exact, as the intercept is free
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        # Features share a large mean; taking it off is exact, since the intercept is free.
+        mean = _mean(X, sample_weight)
         with warnings.catch_warnings(), threadpool_limits(_blas_threads(X, y)):
             warnings.simplefilter("ignore", ConvergenceWarning)
             solver.fit(X - mean, y, sample_weight=sample_weight)

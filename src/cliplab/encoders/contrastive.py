@@ -7,6 +7,7 @@ captions and of captions among B pictures, the logits being cosines times a lear
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +18,18 @@ import numpy as np
 from cliplab.encoders.architecture import TINY, Architecture, Built, build, read_architecture
 from cliplab.encoders.captions import Captioned, caption_pictures
 from cliplab.encoders.pairs import PairBatch, Pairs, batches_from, read_pictures
-from cliplab.nouns import TRAIN, Dataset
+from cliplab.encoders.trained import (
+    FORMAT_VERSION,
+    NOTES,
+    WEIGHTS,
+    is_trained,
+    save_trained,
+)
+from cliplab.nouns import TRAIN, Dataset, digest_of
+from cliplab.runtime.devices import choose_device
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import say
+from cliplab.runtime.storage import locked, read_json, sweep_parts
 from cliplab.training.checkpoints import refuse_changes
 
 if TYPE_CHECKING:
@@ -58,16 +68,29 @@ class ContrastiveConfig:
                 ("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more"),
                 ("shift", self.shift, self.shift >= 0, "0 or more"),
                 ("captions", self.captions, self.captions in CAPTIONS, ", ".join(CAPTIONS)),
+                ("seed", self.seed, self.seed >= 0, "0 or more"),
+                ("workers", self.workers, self.workers is None or self.workers >= 1, "1 or more"),
                 ("on_bad", self.on_bad, self.on_bad in ("list", "fail"), "list or fail"),
             )
             if not fine
         ]
+        faults += [
+            f"--prompt {template!r}: put {{}} where the class name goes."
+            for template in self.prompt
+            if "{}" not in template and "{c}" not in template
+        ]
+        if self.prompt and self.captions == "column":
+            faults.append("--prompt and --captions column exclude each other; keep one.")
         if faults:
             raise UsageError(" ".join(faults))
 
 
 def train_clip(
-    dataset: Dataset, config: ContrastiveConfig | None = None, out: str | Path = "clip"
+    dataset: Dataset,
+    config: ContrastiveConfig | None = None,
+    out: str | Path = "clip",
+    *,
+    task: str | None = None,
 ) -> Path:
     """Train an open_clip architecture on a data set's training pictures and their captions.
 
@@ -82,7 +105,10 @@ def train_clip(
     config
         Default: `ContrastiveConfig()`, which trains `tiny` on the digits in half a minute.
     out
-        Folder of the encoder; `load_encoder(out)` and `--encoder OUT` read it.
+        Folder of the encoder; `load_encoder(out)` and `--encoder OUT` read it. A second process
+        that trains there waits for the first.
+    task
+        The label column whose split and class names are taken. Default: the data set's first.
 
     Returns
     -------
@@ -92,26 +118,46 @@ def train_clip(
     Raises
     ------
     UsageError
-        Settings that cannot be, or `out` holds a training with others.
+        Settings that cannot be, or `out` holds a training with others, or another encoder.
     DataError
         No training pictures, fewer than a batch, or nothing to tell apart.
     CliplabError
         The training diverged; the last good checkpoint is named.
     """
-    from cliplab.encoders.trained import save_trained
-    from cliplab.runtime.devices import choose_device
-
     config, folder = config or ContrastiveConfig(), Path(out)
-    task = dataset.task()
+    label = dataset.task(task)
     architecture = read_architecture(config.model)
     captioned = caption_pictures(
-        dataset, task, (TRAIN,), captions=config.captions, templates=config.prompt
+        dataset, label, (TRAIN,), captions=config.captions, templates=config.prompt
     )
-    identity = _identity(dataset, captioned, architecture, config)
-    if _is_finished(folder, identity):
-        say(f"{folder} holds this training, finished; remove the folder to train anew.")
-        return folder
+    identity = _identity(dataset, label.name, captioned, architecture, config)
+    _is_finished(folder, identity)  # refuses another's folder before anything is written
+    with locked(folder / "training", lambda: say(f"Waiting for another training in {folder} …")):
+        sweep_parts(folder)
+        sweep_parts(folder / "checkpoint")
+        if _is_finished(folder, identity):
+            say(f"{folder} holds this training, finished; remove the folder to train anew.")
+        else:
+            _fill(folder, dataset, captioned, architecture, config, identity)
+        shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return folder
+
+
+def _fill(
+    folder: Path,
+    dataset: Dataset,
+    captioned: Captioned,
+    architecture: Architecture,
+    config: ContrastiveConfig,
+    identity: Mapping[str, Any],
+) -> None:
+    """Train, and write the encoder's folder."""
+    import torch
+
+    device = choose_device(config.device)
     built = build(architecture, config.seed)
+    if captioned.n_without:
+        say(f"{captioned.n_without:,} training pictures have no caption and are left out.")
     pairs = read_pictures(
         dataset, captioned, built.preprocessing, on_bad=config.on_bad, workers=config.workers
     )
@@ -121,7 +167,7 @@ def train_clip(
             f"{dataset.name!r} has {n_train} training pictures, fewer than a batch of "
             f"{config.batch_size}; give --batch-size {n_train} or less."
         )
-    state, losses = _trained(built, pairs, config, folder, identity, choose_device(config.device))
+    state, losses = _trained(built, pairs, config, folder, identity, device)
     notes = {
         "identity": identity,
         "data_set": dataset.name,
@@ -129,10 +175,10 @@ def train_clip(
         "captions": captioned.origin,
         "skipped": [skipped._asdict() for skipped in pairs.skipped],
         "losses": [round(loss, 6) for loss in losses],
+        "device": device,
+        "threads": torch.get_num_threads(),
     }
     save_trained(folder, state, architecture.model_cfg, built.preprocessing.identity(), notes)
-    _remove_checkpoint(folder)
-    return folder
 
 
 def _trained(
@@ -145,11 +191,13 @@ def _trained(
 ) -> tuple[Mapping[str, torch.Tensor], tuple[float, ...]]:
     """Weights under open_clip's names, and the mean loss of each epoch."""
     import torch
+    from torch.nn import functional
 
     from cliplab.encoders.token_table import cut_table, whole_state
     from cliplab.training.loop import LoopConfig, train
 
     tokens = built.tokenize(pairs.captioned.texts)  # (K, T)
+    _check_tokens(tokens, built.model, config.model)
     cut = cut_table(built.model, tokens)
     model: Any = built.model.to(device)
     loss_of = _loss(model)
@@ -157,8 +205,10 @@ def _trained(
     def loss(batch: PairBatch) -> torch.Tensor:
         distinct, which = np.unique(batch.captions, return_inverse=True)  # each encoded once
         images = model.encode_image(batch.pixels.to(device), normalize=True)
-        captions = model.encode_text(tokens[distinct].to(device), normalize=True)[which]
-        value: torch.Tensor = loss_of(images, captions)
+        captions = model.encode_text(tokens[distinct].to(device), normalize=True)
+        # Not captions[which]: its gradient is added up in whatever order the threads come.
+        drawn = functional.embedding(torch.from_numpy(which).to(device), captions)
+        value: torch.Tensor = loss_of(images, drawn)
         return value
 
     def after_step() -> None:
@@ -204,47 +254,53 @@ def _loss(model: Any) -> Any:
     return lambda a, b: clip(a, b, model.logit_scale.exp())
 
 
+def _check_tokens(tokens: torch.Tensor, model: Any, name: str) -> None:
+    if int(tokens.max()) >= model.vocab_size:
+        raise UsageError(
+            f"--model {name}: its vocabulary of {model.vocab_size:,} is too small for open_clip's "
+            "tokenizer. Set vocab_size to 49408 in its text_cfg."
+        )
+    if n_full := int((tokens[:, -1] != 0).sum()):
+        say(
+            f"{n_full:,} of {len(tokens):,} captions fill the text tower's {tokens.shape[1]} "
+            "tokens; what is longer is cut off at its end."
+        )
+
+
 def _identity(
-    dataset: Dataset, captioned: Captioned, architecture: Architecture, config: ContrastiveConfig
+    dataset: Dataset,
+    task: str,
+    captioned: Captioned,
+    architecture: Architecture,
+    config: ContrastiveConfig,
 ) -> dict[str, Any]:
-    """All that changes the weights, in plain types."""
-    import torch
+    """All that the user chooses and that changes the weights, in plain types.
 
-    from cliplab.nouns import digest_of
-    from cliplab.runtime.devices import choose_device
-
+    Device and threads are not among it: they change the last digits alone, and a training that
+    began on one machine may go on on another.
+    """
     settings = asdict(config)
     for name in ("workers", "on_bad", "device", "prompt"):
         del settings[name]
-    device = choose_device(config.device).partition(":")[0]
     return {
         **settings,
+        "task": task,
         "architecture": digest_of([architecture.model_cfg, architecture.preprocess_cfg]),
         "content": dataset.content_digest(),
         "pairs": digest_of(
             [captioned.texts, captioned.choices.tolist(), captioned.n_captions.tolist()]
         ),
-        "device": device,
-        "threads": torch.get_num_threads() if device == "cpu" else None,
     }
 
 
 def _is_finished(folder: Path, identity: Mapping[str, Any]) -> bool:
-    from cliplab.encoders.trained import NOTES, WEIGHTS
-    from cliplab.runtime.storage import read_json
-
-    if not (folder / WEIGHTS).is_file():
+    """Tell whether the folder holds this training's weights; refuse what else it may hold."""
+    if not is_trained(folder) and not (folder / WEIGHTS).exists():
         return False
-    notes = read_json(folder / NOTES) if (folder / NOTES).is_file() else {}
+    notes = read_json(folder / NOTES, FORMAT_VERSION) if (folder / NOTES).is_file() else {}
     if "identity" not in notes:
         raise UsageError(
             f"{folder} holds an encoder that was not trained here; give another --out."
         )
     refuse_changes(folder, notes["identity"], identity)
-    return True
-
-
-def _remove_checkpoint(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return (folder / WEIGHTS).is_file()  # not, where it was cut off just before

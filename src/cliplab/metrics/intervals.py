@@ -53,6 +53,8 @@ def wilson(
         middle = p + z**2 / (2 * n)
         half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
         low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+    # none or all correct: exact, where the formula leaves a rounding error
+    low, high = np.where(correct == 0, 0 * p, low), np.where(correct == n, 0 * p + 1, high)
     return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
