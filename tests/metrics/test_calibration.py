@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -85,4 +85,4 @@ def test_intervals_cost_the_same_however_many_pictures():
     one = some(50_000, 345)
     started = time.process_time()
     score(one)
-    assert time.process_time() - started < 10  # 1 s here; picture by picture it took minutes
+    assert time.process_time() - started < 10  # some 1 s; picture by picture, minutes
