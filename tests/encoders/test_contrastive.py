@@ -25,6 +25,17 @@ from cliplab.runtime.errors import CliplabError, DataError, UsageError
 QUICK = ContrastiveConfig(epochs=2, batch_size=32, device="cpu")
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """One thread; a test may set another number."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class Memory:
     def __init__(self, pictures):
         self.pictures = pictures
@@ -105,12 +116,9 @@ def test_a_finished_training_is_left_and_another_refused(colours, tmp_path, caps
 def test_another_number_of_threads_is_no_other_training(colours, tmp_path, capsys):
     import torch
 
-    folder, threads = train_clip(colours, QUICK, tmp_path / "clip"), torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads + 1)
-        train_clip(colours, QUICK, folder)
-    finally:
-        torch.set_num_threads(threads)
+    folder = train_clip(colours, QUICK, tmp_path / "clip")
+    torch.set_num_threads(2)
+    train_clip(colours, QUICK, folder)
     assert "finished" in capsys.readouterr().err
 
 
@@ -144,7 +152,7 @@ def test_the_task_asked_for_is_trained_on(colours, tmp_path):
     )
     folder = train_clip(data, QUICK, tmp_path / "clip", task="shape")
     assert json.loads((folder / "cliplab.json").read_text())["n_train"] == 40
-    with pytest.raises(UsageError, match="task colour|task shape there"):
+    with pytest.raises(UsageError, match="task shape there, colour now"):
         train_clip(data, QUICK, folder)
 
 
@@ -159,12 +167,8 @@ def test_with_several_threads_too_it_is_the_same_each_time(colours, tmp_path):
     }
     (tmp_path / "wide.json").write_text(json.dumps(towers))
     config = dataclasses.replace(QUICK, model=str(tmp_path / "wide.json"), batch_size=48, epochs=8)
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        folders = [train_clip(colours, config, tmp_path / str(i)) for i in range(3)]
-    finally:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(2)
+    folders = [train_clip(colours, config, tmp_path / str(i)) for i in range(3)]
     assert len({(f / "open_clip_model.safetensors").read_bytes() for f in folders}) == 1
 
 
