@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 from cliplab.classifiers import knn
+from cliplab.classifiers.family import take
 from cliplab.embeddings.normalise import normalise
 
 
@@ -27,6 +28,17 @@ def test_votes_are_weighted_by_temperature(problem, clouds, monkeypatch):
         for near in np.argsort(-picture)[:5]:
             votes[train.labels[near]] += np.exp(picture[near] / 0.07)
         assert np.abs(np.exp(found.scores[row]) - votes / votes.sum()).max() < 1e-4
+
+
+def test_one_picture_a_class_leaves_nothing_to_choose_on(problem, clouds):
+    fitted = knn.fit(problem(train=clouds(n=1)))
+    assert fitted.settings["k"] == 1
+    assert "too few" in fitted.settings["k_chosen"]
+
+
+def test_a_validation_split_of_which_nothing_can_be_read_is_none(problem, clouds):
+    fitted = knn.fit(problem(validation=take(clouds(), np.arange(0))))
+    assert "held out" in fitted.settings["k_chosen"]
 
 
 def test_k_is_chosen_on_validation_and_told(problem):

@@ -71,6 +71,21 @@ def test_a_validation_split_is_chosen_on_then_trained_on(problem, clouds):
     assert max(e["accuracy"] for e in other.trace) < 0.5  # it is really scored on it
 
 
+def test_a_validation_split_of_which_nothing_can_be_read_is_none(problem, clouds):
+    fitted = linear_probe.fit(problem(validation=take(clouds(), np.arange(0))))
+    assert "24 training pictures held out" in fitted.settings["C_chosen"]
+    assert fitted.settings["n_train"] == 120
+
+
+def test_c_is_that_of_the_chosen_probe_fitted_on_everything(problem, clouds):
+    train, own = clouds(seed=1, noise=3.0), clouds(seed=5, n=6, noise=3.0)
+    fitted = linear_probe.fit(problem(train=train, validation=own))
+    whole = join(train, own)
+    again = LinearProbe(C=fitted.settings["C"], tol=linear_probe.FINAL_TOL)
+    expected = again.fit(whole.features, whole.labels).predict_proba(own.features)
+    assert np.abs(np.exp(fitted.predict(own).scores) - expected).max() < 1e-4
+
+
 def test_a_given_c_is_used_without_a_search(problem):
     fitted = linear_probe.fit(problem(config=ProbeConfig(c=0.5)))
     assert fitted.settings["C"] == 0.5

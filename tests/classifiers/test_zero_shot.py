@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cliplab.classifiers import zero_shot
-from cliplab.runtime.errors import UsageError
+from cliplab.runtime.errors import DataError, UsageError
 
 
 def test_scores_are_the_log_softmax_of_scaled_cosines(problem, clouds):
@@ -30,6 +30,17 @@ def test_the_length_of_a_vector_does_not_matter(problem, clouds):
     longer = dataclasses.replace(test, vectors=test.vectors * 100)
     fitted = zero_shot.fit(problem())
     assert np.abs(fitted.predict(test).scores - fitted.predict(longer).scores).max() < 1e-3
+
+
+def test_a_vector_that_is_not_finite_is_named(problem, clouds):
+    test = clouds(seed=3)
+    test.vectors[5, 0] = np.inf
+    with pytest.raises(DataError, match=r"3/5.*--precision fp32"):
+        zero_shot.fit(problem()).predict(test)
+    broken = problem().class_vectors.copy()
+    broken[2] = np.nan
+    with pytest.raises(DataError, match="cup"):
+        zero_shot.fit(problem(class_vectors=broken))
 
 
 def test_it_wants_captions(problem):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 from itertools import pairwise
 
 import numpy as np
@@ -26,7 +24,7 @@ def plain(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
     """Guo's definition, bin by bin."""
     edges = np.linspace(0, 1, bins + 1)
     total = 0.0
-    for low, high in itertools.pairwise(edges):
+    for low, high in pairwise(edges):
         inside = (confidence > low) & (confidence <= high)
         if inside.any():
             gap = correct[inside].mean() - confidence[inside].mean()

@@ -83,7 +83,7 @@ def _neighbours(
 
 def _choose(problem: Problem, train: Embeddings) -> tuple[int, list[dict[str, Any]], str]:
     held_out, how = problem.validation, "validation split"
-    if held_out is None:
+    if held_out is None or not len(held_out):
         kept, held = stratified_holdout(train.labels, HELD_OUT, problem.seed)
         if not len(held):
             return 1, [], "too few training pictures to choose on"

@@ -150,7 +150,7 @@ def _choose(problem: Problem, train: Embeddings, trace: list[dict[str, Any]]) ->
     """C by the search on the validation split, or on a held-out part of the training pictures."""
     held_out = problem.validation
     how = "validation split"
-    if held_out is None:
+    if held_out is None or not len(held_out):
         kept, held = stratified_holdout(train.labels, HELD_OUT, problem.seed)
         if not len(held) or len(np.unique(train.labels[kept])) < 2:
             return C_WITHOUT_SEARCH, "too few training pictures to choose on"

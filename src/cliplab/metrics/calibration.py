@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 
 BINS = 15
 _CUTS = 64  # a power of two: the cuts then meet the bins exactly
@@ -70,7 +70,7 @@ def cells(
 
 
 def calibration_error(
-    counts: Float[np.ndarray, "R K"], gaps: Float[np.ndarray, "K bins"]
+    counts: Real[np.ndarray, "R K"], gaps: Float[np.ndarray, "K bins"]
 ) -> Float[np.ndarray, " R"]:
     """Give the expected calibration error of R weightings of cells.
 

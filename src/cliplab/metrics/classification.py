@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 
 from cliplab.metrics.intervals import wilson
 from cliplab.nouns import PerClass
@@ -77,7 +77,7 @@ def per_class(counts: Int[np.ndarray, "C C"], names: Sequence[str]) -> tuple[Per
 
 
 def mean_per_class(
-    counts: Float[np.ndarray, "*draws C"], hits: Float[np.ndarray, "*draws C"]
+    counts: Real[np.ndarray, "*draws C"], hits: Real[np.ndarray, "*draws C"]
 ) -> Float[np.ndarray, "*draws"]:
     """Mean over the classes that have pictures of the share that is right; NaN if none has.
 

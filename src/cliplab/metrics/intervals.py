@@ -55,8 +55,7 @@ def wilson(
         low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
     # none or all correct: exact, where the formula leaves a rounding error
     low, high = np.where(correct == 0, 0 * p, low), np.where(correct == n, 0 * p + 1, high)
-    # p itself may fall outside by a rounding, at 0 and at 1
-    return np.clip(np.minimum(low, p), 0, 1), np.clip(np.maximum(high, p), 0, 1)
+    return np.asarray(np.clip(low, 0, 1)), np.asarray(np.clip(high, 0, 1))
 
 
 def proportion(correct: Bool[np.ndarray, " M"]) -> Measure:
@@ -118,8 +117,8 @@ def _percentiles(value: float, draws: np.ndarray, confidence: float) -> Measure:
 
 
 def paired_difference(
-    correct_a: Bool[np.ndarray, " M"],
-    correct_b: Bool[np.ndarray, " M"],
+    correct_a: Bool[np.ndarray, " _"],
+    correct_b: Bool[np.ndarray, " _"],
     seed: int,
     draws: int = DRAWS,
     confidence: float = CONFIDENCE,
