@@ -5,7 +5,7 @@ batch size and as many workers; the weights are loaded and hashed before the clo
 alternate, each in a process of its own, with nothing cached between rounds. Printed: the median
 of each, their ratio, and what share of cliplab's time is the encoder's own.
 
-    python benchmarks/embed.py --pictures FOLDER --peer PYTHON
+    python benchmarks/embed.py [--pictures FOLDER] [--peer PYTHON]
 
 FOLDER holds class folders. PYTHON is the interpreter of an environment with CLIP_benchmark:
 `pip install clip_benchmark==1.6.2 numpy==2.1.3 open_clip_torch==3.3.0` and the same torch.
@@ -34,6 +34,20 @@ def make_weights(path: Path) -> None:
 
     torch.manual_seed(0)
     torch.save(open_clip.create_model(ARCHITECTURE).state_dict(), path)
+
+
+def make_pictures(folder: Path, classes: int = 10, each: int = 20) -> Path:
+    """Write JPEG pictures of smooth noise, 400x300, in class folders."""
+    import numpy as np
+    from PIL import Image
+
+    chance = np.random.default_rng(0)
+    for name in range(classes):
+        (folder / f"thing {name}").mkdir(parents=True)
+        for number in range(each):
+            coarse = Image.fromarray(chance.integers(0, 255, (9, 12, 3), dtype=np.uint8))
+            coarse.resize((400, 300), 3).save(folder / f"thing {name}" / f"{number}.jpg")
+    return folder
 
 
 def serve(measure: object) -> None:
@@ -151,6 +165,7 @@ def compare(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         options.weights = Path(scratch, "weights.pt")
         make_weights(options.weights)
+        options.pictures = options.pictures or make_pictures(Path(scratch, "pictures"))
         ours = start("cliplab", sys.executable, options)
         theirs = start("peer", options.peer, options) if options.peer else None
         rounds: list[tuple[dict[str, float], dict[str, float] | None]] = []
@@ -171,9 +186,8 @@ def compare(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Parse and run one role."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "caltech101"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=Path, default=beside)
+    parser.add_argument("--pictures", type=Path, help="class folders; none: 200 made ones")
     parser.add_argument("--peer", help="python of an environment with CLIP_benchmark 1.6.2")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
@@ -182,7 +196,7 @@ def main() -> None:
     parser.add_argument("--role", choices=("compare", "cliplab", "peer"), default="compare")
     parser.add_argument("--weights", type=Path)
     options = parser.parse_args()
-    if not options.pictures.is_dir():
+    if options.pictures and not options.pictures.is_dir():
         sys.exit(f"{options.pictures} is not a folder of class folders; name one with --pictures")
     {"compare": compare, "cliplab": serve_cliplab, "peer": serve_peer}[options.role](options)
 

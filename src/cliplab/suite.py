@@ -127,7 +127,9 @@ def _progress_of(
     datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig
 ) -> Iterator[_Cells]:
     root = config.out or RUNS
-    call = [list(datasets), list(encoders), config.as_json()]
+    weights = config.weights.stat() if config.weights and config.weights.exists() else None
+    version = weights and [weights.st_size, weights.st_mtime_ns]
+    call = [list(datasets), list(encoders), config.as_json(), version]
     path = root / f".suite-{digest_of(call)[:16]}.json"
     with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {root}")):
         yield _Cells(path, config)
