@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
+
+# Shapes and dtypes that stand in the signatures of the metrics are checked as the suite runs.
+install_import_hook("cliplab.metrics", "beartype.beartype")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
