@@ -158,3 +158,17 @@ def test_flags_equal_fields():
 def test_every_command_prints_json(cliplab, photos, tiny_clip):
     assert isinstance(json.loads(cliplab("datasets", "--json").out), list)
     assert isinstance(json.loads(cliplab("runs", "--json").out), list)
+
+
+def test_train_clip_makes_an_encoder_like_any_other(cliplab, photos):
+    call = ("train", "clip", photos, "--epochs", 2, "--batch-size", 10, "--out", "mine")
+    ended = cliplab(*call, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert "trained on 30 pictures" in ended.out
+    again = cliplab(*call, "--device", "cpu", "--json")
+    assert again.json()["n_train"] == 30
+    assert "finished" in again.err
+    record = cliplab("evaluate", photos, "-e", "mine", "--classifier", "zero_shot", "--json").json()
+    assert record["encoder"]["width"] == 64
+    assert cliplab("train", "clip", photos, "--out", "mine", "--epochs", 3).code == 2
+    assert cliplab("train", "clip", photos, "--out", "wide", "--batch-size", 99).code == 1

@@ -76,5 +76,5 @@ def clip(
         workers=workers,
         on_bad=on_bad,
     )
-    data, _task = open_dataset(dataset, home=home)
-    show.trained(train_clip(data, config, out), json=json)
+    data, task = open_dataset(dataset, home=home)
+    show.trained(train_clip(data, config, out, task=task), json=json)
