@@ -73,8 +73,8 @@ def small_encoder() -> object:
 def measure(folder: Path, home: Path) -> dict[str, float]:
     """Fill the store in this process; peak resident memory in MiB, pictures, seconds."""
     import torch
-    from cliplab.datasets.family import open_dataset
 
+    from cliplab.datasets.family import open_dataset
     from cliplab.embeddings.extract import fill
 
     torch.set_num_threads(1)
