@@ -75,6 +75,17 @@ class Card:
     homepage: str = ""
 
 
+class Query(NamedTuple):
+    """One query of a retrieval benchmark: a part of a picture, and what should be found by it."""
+
+    name: str  # "all_souls_1"
+    id: str  # of the query's picture
+    box: tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+    good: tuple[str, ...]  # ids of pictures that show it clearly
+    ok: tuple[str, ...]  # ids of pictures that show more than a quarter of it
+    junk: tuple[str, ...]  # ids that count neither for nor against
+
+
 class PictureSource(Protocol):
     """Encoded bytes of a data set's pictures, read where they lie."""
 
@@ -102,6 +113,8 @@ class Dataset:
     card: Card = field(default_factory=Card)
     split_origin: str = "given"  # or "fixed": the project's own 80/20 split by SHA-256 of the id
     location: Path | None = None  # the folder read, where there is one
+    archives: Mapping[str, str] = field(default_factory=dict)  # file name → "md5:…", "sha256:…"
+    queries: tuple[Query, ...] = ()  # of its retrieval benchmark, where it has one
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -6,6 +6,9 @@ A module in this package, or one of another package under the entry point group
 - ``ENTRIES``: a tuple of `CatalogueEntry`, one for each name that it serves, and
 - ``open_entry(name, *, home)``: gives the `Dataset` of one of these names, or raises a
   `CliplabError` that says what to do to have it.
+
+A member whose pictures come out of archives of the web has two functions more (`FromArchives`),
+and `cliplab prepare NAME` does the rest: it finds or downloads the archives, and writes Parquet.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from cliplab.nouns import Dataset
+from cliplab.runtime.downloads import Remote
 
 EMBEDDED, PREPARED, NOT_HERE = "embedded", "prepared", "not here"
 
@@ -39,4 +43,20 @@ class Member(Protocol):
 
     def open_entry(self, name: str, *, home: Path) -> Dataset:
         """Give the data set of that name, one of those in `ENTRIES`."""
+        ...
+
+
+class FromArchives(Member, Protocol):
+    """A member whose pictures are read out of archives, as streams."""
+
+    def remotes(self, name: str) -> tuple[Remote, ...]:
+        """Files that a data set of `ENTRIES` is made of: archives, lists, ground truth."""
+        ...
+
+    def read_archives(self, name: str, files: Mapping[str, Path]) -> Dataset:
+        """Give the data set whose pictures are streamed from `files` (`Remote.name` → path).
+
+        Its rows stand in the order in which the archives hold the pictures wherever an archive
+        cannot be read in another order; digests are "" (not known before), `archives` is filled.
+        """
         ...
