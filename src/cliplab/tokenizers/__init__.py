@@ -1,0 +1,1 @@
+"""Image tokenizers: pixels to a grid of integers and back."""
