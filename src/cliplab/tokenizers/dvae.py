@@ -67,7 +67,7 @@ class DVAEConfig:
     @property
     def stride(self) -> int:
         """Pixels of a picture's side that a token stands for."""
-        return 2 ** (self.groups - 1)
+        return 1 << (self.groups - 1)
 
     @property
     def n_layers(self) -> int:
@@ -126,7 +126,7 @@ class ResidualBlock(nn.Module):
 def _groups(
     widths: list[int], sizes: tuple[int, int, int, int], config: DVAEConfig, between: nn.Module
 ) -> nn.ModuleList:
-    """Groups of blocks from `widths[i]` to `widths[i + 1]`; all but the last end in `between`."""
+    """Make groups from `widths[i]` to `widths[i + 1]`; all but the last end in `between`."""
     gain = 1.0 / config.n_layers**2
     groups = nn.ModuleList()
     for number in range(config.groups):
@@ -193,7 +193,7 @@ class DecoderNetwork(nn.Module):
         return self.from_vectors(in_float32(self.stem, codes))
 
     def vectors_of(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, h, w) int64 in 0..K-1 → (B, code_width, h, w): the stem on one-hot codes, looked up."""
+        """(B, h, w) int64 in 0..K-1 → (B, code_width, h, w): the stem on one-hots, looked up."""
         table = self.stem.weight[:, :, 0, 0].T  # (K, code_width)
         return (table[tokens] + self.stem.bias).permute(0, 3, 1, 2)  # type: ignore[operator]
 

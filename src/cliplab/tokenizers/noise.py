@@ -1,0 +1,61 @@
+"""Noise that is a function of where it falls: seed, step, picture, position, code.
+
+A generator's stream depends on the order in which it is asked, so that cutting a batch into
+micro-batches, or a grid into chunks, would change the noise and with it the training. Here each
+number is a hash of its coordinates (a counter-based generator in the sense of Salmon et al. 2011),
+the same however the work is cut, recomputed for free in a checkpointed region, and the same on
+every device up to the rounding of `log`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+_MASK = 0xFFFFFFFF  # numbers are 32-bit, held in int64: every device has that
+_FIRST, _SECOND = 0x7FEB352D, 0x846CA68B  # of the mixer lowbias32 (Wellons 2018)
+_GOLDEN = 0x9E3779B9
+
+
+class Places(NamedTuple):
+    """Where the rows of a quantizer's input lie."""
+
+    pictures: torch.Tensor  # (P,) int64, number of the picture in the epoch's data, 0 or more
+    positions: torch.Tensor  # (P,) int64, position in the picture's grid, row by row
+    seed: int  # of the training
+    step: int  # of the effective batch
+
+
+def places(pictures: torch.Tensor, grid: tuple[int, int], *, seed: int, step: int = 0) -> Places:
+    """Give the places of whole pictures (B,) int64, position after position: P = B · h · w."""
+    n = grid[0] * grid[1]
+    positions = torch.arange(n, device=pictures.device)
+    return Places(pictures.repeat_interleave(n), positions.repeat(len(pictures)), seed, step)
+
+
+def gumbel(where: Places, codes: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Give standard Gumbel noise -log(-log(u)), (P, K), one number for each place and code."""
+    row = _mixed(_mixed(_seeded(where.seed, where.step, where.pictures)) ^ where.positions)
+    code = torch.arange(codes, device=row.device)
+    bits = _mixed(row[:, None] + code[None, :] * _GOLDEN)
+    # 24 bits, and half a step off the ends, so that neither logarithm is infinite
+    uniform = ((bits >> 8).to(dtype) + 0.5) / (1 << 24)
+    return uniform.log_().neg_().log_().neg_()
+
+
+def _seeded(seed: int, step: int, pictures: torch.Tensor) -> torch.Tensor:
+    key = _mixed(torch.tensor([seed & _MASK], device=pictures.device))
+    key = _mixed(key ^ (step & _MASK))
+    low, high = pictures & _MASK, pictures >> 32
+    return _mixed(_mixed(key ^ low) + high)
+
+
+def _mixed(value: torch.Tensor) -> torch.Tensor:
+    """Mix the low 32 bits of int64 numbers, one to one; the result lies in 0..2³²-1."""
+    value = value & _MASK
+    value = value ^ (value >> 16)
+    value = (value * _FIRST) & _MASK
+    value = value ^ (value >> 15)
+    value = (value * _SECOND) & _MASK
+    return value ^ (value >> 16)

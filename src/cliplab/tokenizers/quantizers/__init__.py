@@ -1,0 +1,1 @@
+"""From the encoder's head to codes and tokens, and back: one method a file."""

@@ -1,0 +1,45 @@
+"""Noise depends on where it falls, and on nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import stats
+
+from cliplab.tokenizers.noise import Places, gumbel, places
+
+
+def _at(pictures, grid=(4, 4), seed=1, step=0):
+    return places(torch.tensor(pictures), grid, seed=seed, step=step)
+
+
+def test_it_is_gumbels_distribution():
+    drawn = gumbel(_at(range(64)), 128, torch.float64).numpy().ravel()
+    assert stats.kstest(drawn, "gumbel_r").pvalue > 1e-3
+    assert np.isfinite(drawn).all()
+
+
+def test_neighbours_are_not_correlated():
+    drawn = gumbel(_at(range(64)), 128, torch.float64)
+    a = drawn - drawn.mean()
+    for shifted in (a.roll(1, 0), a.roll(1, 1), a.roll(16, 0)):
+        assert abs((a * shifted).mean() / a.var()) < 0.01
+
+
+def test_cutting_the_batch_or_the_grid_changes_nothing():
+    whole = gumbel(_at([3, 7, 11]), 10)
+    parts = [gumbel(_at([picture]), 10) for picture in (3, 7, 11)]
+    assert torch.equal(whole, torch.cat(parts))
+    where = _at([3, 7, 11])
+    halves = [
+        gumbel(Places(where.pictures[part], where.positions[part], 1, 0), 10)
+        for part in (slice(0, 20), slice(20, 48))
+    ]
+    assert torch.equal(whole, torch.cat(halves))
+
+
+def test_each_coordinate_changes_it():
+    base = gumbel(_at([3]), 10)
+    for other in (_at([4]), _at([3], seed=2), _at([3], step=1), _at([3 + (1 << 32)])):
+        assert (gumbel(other, 10) != base).float().mean() > 0.99
+    assert len(base.unique()) == base.numel()
