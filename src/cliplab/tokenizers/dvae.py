@@ -20,6 +20,7 @@ Letters: B batch, C channels, H W pixels, K codes, h w token grid.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -139,9 +140,16 @@ def _groups(
     return groups
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Switch mixed precision off; on the meta device, which knows none, nothing is done."""
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def in_float32(convolution: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Run a convolution that touches the vocabulary outside autocast, in its weights' precision."""
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         weight = next(convolution.parameters())
         result: torch.Tensor = convolution(x.to(weight.dtype))
         return result

@@ -20,6 +20,7 @@ import torch
 from torch.nn import functional
 
 from cliplab.runtime.errors import UnknownName
+from cliplab.tokenizers.dvae import without_autocast
 from cliplab.tokenizers.pixels import map_pixels, unmap_pixels
 
 LEAST_LN_B, MOST_LN_B = -7.0, 4.0  # two-tone pictures would drive b to 0 and the NLL to -infinity
@@ -44,7 +45,7 @@ class Objective:
         pixels
             (B, C, H, W) in [0, 1].
         """
-        with torch.autocast(outputs.device.type, enabled=False):
+        with without_autocast(outputs.device):
             wide = outputs if outputs.dtype == torch.float64 else outputs.float()
             return self.per_value(wide, pixels.to(wide.dtype)).flatten(1).mean(1)
 
