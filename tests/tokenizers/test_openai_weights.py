@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.tokenizers.original import drawn, run, shapes
 
 from cliplab.runtime.errors import DataError
 from cliplab.tokenizers.dvae import parameter_count
 from cliplab.tokenizers.openai_weights import from_openai
-from tests.tokenizers.original import drawn, run, shapes
 
 
 @pytest.fixture(scope="module")
