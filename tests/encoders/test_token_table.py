@@ -9,11 +9,11 @@ import torch
 
 from cliplab.encoders.architecture import build, read_architecture
 from cliplab.encoders.token_table import cut_table, whole_state
-from cliplab.training.loop import LoopConfig, train
+from cliplab.training.loop import LoopConfig, train, whole_batch
 
 TEXTS = ["a red square", "a green square", "something blue"]
 LOOP = LoopConfig(
-    epochs=1, steps_per_epoch=5, batch_size=3, lr=1e-2, warmup=0.0, weight_decay=0.5
+    steps=5, steps_per_epoch=5, batch_size=3, lr=1e-2, warmup=0.0, weight_decay=0.5
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def trained(model, tokens, folder):
         while True:
             yield None
 
-    train(model, batches, loss, LOOP, folder=folder, identity={})
+    train(model, batches, whole_batch(loss), LOOP, folder=folder, identity={})
 
 
 @pytest.fixture(scope="module")

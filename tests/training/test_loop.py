@@ -9,10 +9,10 @@ import torch
 
 from cliplab.runtime.errors import CliplabError, DataError, UsageError
 from cliplab.training.checkpoints import FILE
-from cliplab.training.loop import LoopConfig, learning_rate, train
+from cliplab.training.loop import LoopConfig, learning_rate, train, whole_batch
 
 CONFIG = LoopConfig(
-    epochs=3, steps_per_epoch=4, batch_size=8, lr=0.05, warmup=0.25, weight_decay=0.1,
+    steps=12, steps_per_epoch=4, batch_size=8, lr=0.05, warmup=0.25, weight_decay=0.1,
     checkpoint_seconds=0.0,
 )  # fmt: skip
 IDENTITY = {"what": "a test"}
@@ -43,8 +43,8 @@ def run(folder, model=None, config=CONFIG, identity=IDENTITY, stop_at=None, spoi
         value = ((model(x) - y) ** 2).mean()
         return value * float("nan") if spoil_at is not None and len(taken) > spoil_at else value
 
-    losses = train(model, batches, loss, config, folder=folder, identity=identity)
-    return model.state_dict(), losses
+    done = train(model, batches, whole_batch(loss), config, folder=folder, identity=identity)
+    return model.state_dict(), done.losses
 
 
 def test_the_rate_rises_then_falls_to_nothing():
@@ -95,14 +95,47 @@ def test_biases_and_norms_do_not_decay(tmp_path):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(1.0)
-    still = dataclasses.replace(CONFIG, epochs=1, weight_decay=0.5)
+    still = dataclasses.replace(CONFIG, steps=4, weight_decay=0.5)
     train(
         model,
         batches,
-        lambda _batch: sum(p.sum() for p in model.parameters()) * 0.0,
+        whole_batch(lambda _batch: sum(p.sum() for p in model.parameters()) * 0.0),
         still,
         folder=tmp_path,
         identity=IDENTITY,
     )
     assert model[0].bias.tolist() == [1.0] * 8
     assert (model[0].weight < 1.0).all()
+
+
+def test_a_run_may_end_within_an_epoch(tmp_path):
+    _, losses = run(tmp_path, config=dataclasses.replace(CONFIG, steps=10))
+    assert len(losses) == 3
+
+
+def test_the_average_lags_behind_and_resumes_exactly(tmp_path):
+    config = dataclasses.replace(CONFIG, average=0.9)
+
+    def averages(folder, stop_at=None):
+        model, taken = make_model(), []
+
+        def loss(batch):
+            taken.append(1)
+            if stop_at is not None and len(taken) > stop_at:
+                raise KeyboardInterrupt
+            return ((model(batch[0]) - batch[1]) ** 2).mean()
+
+        done = train(model, batches, whole_batch(loss), config, folder=folder, identity=IDENTITY)
+        return model.state_dict(), done.average
+
+    weights, whole = averages(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        averages(tmp_path / "cut", stop_at=5)
+    _, resumed = averages(tmp_path / "cut")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert any(not torch.equal(whole[name], weights[name]) for name in whole)
+
+
+def test_the_rate_may_end_above_nothing():
+    config = dataclasses.replace(CONFIG, lr_end=0.01, steps=1000)
+    assert learning_rate(999, config) == pytest.approx(0.01, rel=1e-3)

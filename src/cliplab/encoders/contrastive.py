@@ -194,7 +194,7 @@ def _trained(
     from torch.nn import functional
 
     from cliplab.encoders.token_table import cut_table, whole_state
-    from cliplab.training.loop import LoopConfig, train
+    from cliplab.training.loop import LoopConfig, train, whole_batch
 
     tokens = built.tokenize(pairs.captioned.texts)  # (K, T)
     _check_tokens(tokens, built.model, config.model)
@@ -211,20 +211,21 @@ def _trained(
         value: torch.Tensor = loss_of(images, drawn)
         return value
 
-    def after_step() -> None:
+    def after_step(_step: int) -> None:
         with torch.no_grad():
             model.logit_scale.clamp_(0, LARGEST_SCALE)
 
+    steps_per_epoch = len(pairs.captioned.rows) // config.batch_size
     loop = LoopConfig(
-        epochs=config.epochs,
-        steps_per_epoch=len(pairs.captioned.rows) // config.batch_size,
+        steps=config.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
         batch_size=config.batch_size,
         lr=config.lr,
         warmup=config.warmup,
         weight_decay=config.weight_decay,
         seed=config.seed,
     )
-    losses = train(
+    done = train(
         model,
         lambda step: batches_from(
             pairs,
@@ -234,13 +235,13 @@ def _trained(
             shift=config.shift,
             workers=config.workers,
         ),
-        loss,
+        whole_batch(loss),
         loop,
         folder=folder / "checkpoint",
         identity=identity,
         after_step=after_step,
     )
-    return whole_state(model, cut), losses
+    return whole_state(model, cut), done.losses
 
 
 def _loss(model: Any) -> Any:

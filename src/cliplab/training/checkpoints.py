@@ -1,7 +1,8 @@
 """Where a training stands, in one safetensors file: it appears by rename, so it is whole.
 
-Tensors are named `model/NAME` and `optimizer/INDEX/KEY`; the header's metadata hold, as JSON, the
-steps done, the losses so far, and what is trained on what and how.
+Tensors are named `model/NAME`, `optimizer/INDEX/KEY` and `average/NAME`; the header's metadata
+hold, as JSON, the steps done, the losses so far, what is trained on what and how, and notes (the
+plan that keeps within memory, the threads), which a resumed training goes by.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cliplab.runtime.errors import DataError, FormatTooNew, UsageError
-from cliplab.runtime.storage import write_bytes
+from cliplab.training.tensor_files import TensorFile, write_tensors
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE = "checkpoint.safetensors"
 
 
@@ -30,31 +31,54 @@ class Standing(NamedTuple):
     partial: float = 0.0  # sum of the losses of the epoch under way
 
 
+class Trained(NamedTuple):
+    """What a training changes, and so what a checkpoint holds."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: Mapping[str, torch.Tensor] | None = None  # moving average of the state, by its names
+
+
 def save_checkpoint(
     folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    trained: Trained,
     standing: Standing,
     identity: Mapping[str, Any],
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the checkpoint of `folder`, in place of the one before."""
-    from safetensors.torch import save
-
-    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
+    tensors = {f"model/{name}": value for name, value in trained.model.state_dict().items()}
+    for index, values in trained.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items()}
-    header = {"format_version": FORMAT_VERSION, **standing._asdict(), "identity": identity}
-    content = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_bytes(folder / FILE, save(content, metadata={"cliplab": json.dumps(header)}))
+    for name, value in (trained.average or {}).items():
+        tensors[f"average/{name}"] = value
+    about = {
+        "format_version": FORMAT_VERSION,
+        **standing._asdict(),
+        "identity": identity,
+        "notes": notes or {},
+    }
+    write_tensors(folder / FILE, tensors, about)
 
 
-def load_checkpoint(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    identity: Mapping[str, Any],
-) -> Standing | None:
-    """Put model and optimiser where the checkpoint of `folder` has them; None without one.
+def checkpoint_notes(folder: Path) -> Mapping[str, Any] | None:
+    """Give the notes of the checkpoint in `folder`; None without one.
+
+    Raises
+    ------
+    DataError
+        The file is damaged.
+    """
+    if not (folder / FILE).is_file():
+        return None
+    notes: Mapping[str, Any] = _open(folder).about["notes"]
+    return notes
+
+
+def load_checkpoint(folder: Path, trained: Trained, identity: Mapping[str, Any]) -> Standing | None:
+    """Put all that is trained where the checkpoint of `folder` has it; None without one.
+
+    Tensors are read one at a time into those that are there, so that no second copy exists.
 
     Raises
     ------
@@ -63,35 +87,58 @@ def load_checkpoint(
     DataError
         The file is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = folder / FILE
-    if not path.is_file():
+    if not (folder / FILE).is_file():
         return None
+    file = _open(folder)
+    refuse_changes(folder.parent, file.about["identity"], identity)
+    _fill("model", file, trained.model.state_dict())
+    _fill("average", file, trained.average or {})
+    _fill_optimizer(file, trained.optimizer)
+    return Standing(file.about["step"], tuple(file.about["losses"]), file.about["partial"])
+
+
+def _open(folder: Path) -> TensorFile:
+    path = folder / FILE
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["cliplab"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        file = TensorFile(path)
+    except DataError as error:
+        raise DataError(f"{error} Remove {folder} to train anew.") from error
+    version = file.about.get("format_version", 0)
+    if version > FORMAT_VERSION:
+        raise FormatTooNew(path, version, FORMAT_VERSION)
+    if version < FORMAT_VERSION:
         raise DataError(
-            f"{path} is no checkpoint that can be read ({error}). Remove {folder} to train anew."
-        ) from error
-    if header["format_version"] > FORMAT_VERSION:
-        raise FormatTooNew(path, header["format_version"], FORMAT_VERSION)
-    refuse_changes(folder.parent, header["identity"], identity)
-    model.load_state_dict(_under("model/", tensors))
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in _under("optimizer/", tensors).items():
+            f"{path} was written by an older cliplab, whose trainings cannot be gone on with. "
+            f"Finish it with that version, or remove {folder} to train anew."
+        )
+    return file
+
+
+def _fill(part: str, file: TensorFile, places: Mapping[str, torch.Tensor]) -> None:
+    import torch
+
+    left = dict(places)
+    with torch.no_grad():
+        for name, value in file.tensors(f"{part}/"):
+            place = left.pop(name, None)
+            if place is None or place.shape != value.shape:
+                raise DataError(
+                    f"{file.path}: {part}/{name} does not fit. Remove {file.path.parent} to train "
+                    "anew."
+                )
+            place.copy_(value)
+    if left:
+        raise DataError(f"{file.path} lacks {part}/{next(iter(left))}. Remove it to train anew.")
+
+
+def _fill_optimizer(file: TensorFile, optimizer: torch.optim.Optimizer) -> None:
+    """Put the state back parameter by parameter, in the order of the groups."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for name, value in file.tensors("optimizer/"):
         index, _, key = name.partition("/")
-        state.setdefault(int(index), {})[key] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return Standing(header["step"], tuple(header["losses"]), header["partial"])
-
-
-def _under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    found = {name: value for name, value in tensors.items() if name.startswith(prefix)}
-    return {name.removeprefix(prefix): value for name, value in found.items()}
+        parameter = parameters[int(index)]
+        on_device = value if key == "step" else value.to(parameter.device)
+        optimizer.state[parameter][key] = on_device
 
 
 def refuse_changes(out: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:

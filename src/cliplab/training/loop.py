@@ -12,30 +12,45 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from cliplab.runtime.errors import CliplabError
 from cliplab.runtime.progress import Advance, progress, say
-from cliplab.training.checkpoints import FILE, Standing, load_checkpoint, save_checkpoint
+from cliplab.training.averages import average_of, move_average
+from cliplab.training.checkpoints import (
+    FILE,
+    Standing,
+    Trained,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 Batch = TypeVar("Batch")
+Gradient = Callable[[Batch, int], Mapping[str, float]]
+"""From a step's batch and number to its numbers, "loss" among them.
+
+It adds the gradient of the mean loss over the whole batch to that of the parameters, in as many
+pieces as it likes.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopConfig:
     """How long and how fast; whoever makes it has checked the values."""
 
-    epochs: int
-    steps_per_epoch: int
+    steps: int  # of the whole training
+    steps_per_epoch: int  # over which a mean loss is told
     batch_size: int  # items of a step, for the progress shown
     lr: float  # the highest, reached after the warm-up
-    warmup: float  # share of all steps over which the rate rises from 0; it then falls to 0
+    warmup: float  # share of all steps over which the rate rises from 0; it then falls
+    lr_end: float = 0.0  # to which it falls, by half a cosine
+    average: float | None = None  # decay of a moving average of the weights; None: there is none
     weight_decay: float  # not of biases, norms, scales and embeddings
     betas: tuple[float, float] = (0.9, 0.98)  # of AdamW
     eps: float = 1e-6  # of AdamW
@@ -44,22 +59,31 @@ class LoopConfig:
     checkpoint_seconds: float = 10.0  # between checkpoints
 
     @property
-    def steps(self) -> int:
-        """Steps of the whole training."""
-        return self.epochs * self.steps_per_epoch
+    def epochs(self) -> int:
+        """Epochs of the whole training, the last of which may be cut short."""
+        return -(-self.steps // self.steps_per_epoch)
+
+
+class Outcome(NamedTuple):
+    """What a finished training leaves beside the model that it changed."""
+
+    losses: tuple[float, ...]  # mean loss of each epoch
+    average: Mapping[str, torch.Tensor] | None  # moving average of the state, by its names
 
 
 def train(
     model: nn.Module,
     batches: Callable[[int], Generator[Batch, None, None]],
-    loss: Callable[[Batch], torch.Tensor],
+    gradient: Gradient[Batch],
     config: LoopConfig,
     *,
     folder: Path,
     identity: Mapping[str, Any],
-    after_step: Callable[[], None] = lambda: None,
-) -> tuple[float, ...]:
-    """Train `model` in place; give the mean loss of each epoch.
+    notes: Mapping[str, Any] | None = None,
+    after_step: Callable[[int], None] = lambda _step: None,
+    watch: Callable[[int, Mapping[str, float], Trained], None] = lambda _step, _seen, _what: None,
+) -> Outcome:
+    """Train `model` in place.
 
     Parameters
     ----------
@@ -67,14 +91,21 @@ def train(
         On its device.
     batches
         From a step's number to the batches from that step on; they must depend on nothing else.
-    loss
-        A batch's loss, a scalar.
+    gradient
+        Makes a batch's gradient; `whole_batch` makes one of a plain loss.
+    config
+        How long and how fast.
     folder
         Of the checkpoint; a training that was cut off goes on from the one that is there.
     identity
         Plain values that name all that changes the numbers; a checkpoint of another is refused.
+    notes
+        Plain values that a checkpoint keeps for whoever resumes (`checkpoints.checkpoint_notes`).
     after_step
-        Called after each step, for instance to keep a parameter within bounds.
+        Called with the number of the step that was taken, for instance to keep a parameter within
+        bounds; what it changes must be part of the model's state.
+    watch
+        Called with the number of steps done, what the gradient told, and all that is trained.
 
     Raises
     ------
@@ -85,12 +116,13 @@ def train(
     """
     import torch
 
-    optimizer = _optimizer(model, config)
-    standing = load_checkpoint(folder, model, optimizer, identity)
+    average = None if config.average is None else average_of(model)
+    trained = Trained(model, _optimizer(model, config), average)
+    standing = load_checkpoint(folder, trained, identity)
     if standing is not None:
         say(f"Going on from step {standing.step:,} of {config.steps:,}.")
     standing = standing or Standing(0, ())
-    stepper = _Stepper(model, optimizer, loss, config, folder)
+    stepper = _Stepper(trained, gradient, config, folder)
     done = standing.step * config.batch_size
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
     source = batches(standing.step)
@@ -102,24 +134,38 @@ def train(
         ):
             pace = _Pace(config.checkpoint_seconds)
             while standing.step < config.steps:
-                value = stepper(standing.step, next(source))
-                after_step()
-                standing = _counted(standing, value, config)
-                _tell(advance, standing, value, config)
+                seen = stepper(standing.step, next(source))
+                after_step(standing.step)
+                if average is not None and config.average is not None:
+                    move_average(average, model, config.average, standing.step)
+                standing = _counted(standing, seen["loss"], config)
+                _tell(advance, standing, seen["loss"], config)
+                watch(standing.step, seen, trained)
                 if pace.due():
-                    save_checkpoint(folder, model, optimizer, standing, identity)
+                    save_checkpoint(folder, trained, standing, identity, notes)
                     pace.saved()
     finally:
         source.close()
-    return standing.losses
+    return Outcome(standing.losses, average)
+
+
+def whole_batch(loss: Callable[[Batch], torch.Tensor]) -> Gradient[Batch]:
+    """Make a gradient of a loss (a scalar) that a batch gives in one piece."""
+
+    def gradient(batch: Batch, _step: int) -> Mapping[str, float]:
+        value = loss(batch)
+        value.backward()  # type: ignore[no-untyped-call]
+        return {"loss": float(value.detach())}
+
+    return gradient
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:
-    """Learning rate of a step, counted from 0: a line up to `lr`, then half a cosine down to 0.
+    """Learning rate of a step, counted from 0: a line up to `lr`, then half a cosine to `lr_end`.
 
     The schedule of CLIP (Radford et al. 2021, section 2.5, after Loshchilov and Hutter 2017).
 
-    >>> config = LoopConfig(epochs=1, steps_per_epoch=10, batch_size=1, lr=1.0, warmup=0.2,
+    >>> config = LoopConfig(steps=10, steps_per_epoch=10, batch_size=1, lr=1.0, warmup=0.2,
     ...                     weight_decay=0.0)
     >>> [round(learning_rate(step, config), 3) for step in (0, 1, 2, 6, 9)]
     [0.5, 1.0, 1.0, 0.5, 0.038]
@@ -128,7 +174,8 @@ def learning_rate(step: int, config: LoopConfig) -> float:
     if step < rising:
         return config.lr * (step + 1) / rising
     along = (step - rising) / (config.steps - rising)
-    return config.lr * 0.5 * (1.0 + math.cos(math.pi * along))
+    height = 0.5 * (1.0 + math.cos(math.pi * along))
+    return config.lr_end + (config.lr - config.lr_end) * height
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -157,30 +204,29 @@ def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True, slots=True)
 class _Stepper:
-    """One step: its batch's loss, the gradient, the update."""
+    """One step: its batch's gradient, the update."""
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    loss: Callable[[Any], torch.Tensor]
+    trained: Trained
+    gradient: Gradient[Any]
     config: LoopConfig
     folder: Path
 
-    def __call__(self, step: int, batch: Any) -> float:
-        """Take step number `step`; give its loss."""
+    def __call__(self, step: int, batch: Any) -> Mapping[str, float]:
+        """Take step number `step`; give its numbers."""
         import torch
 
+        optimizer = self.trained.optimizer
         torch.manual_seed(step_seed(self.config.seed, step))
-        for group in self.optimizer.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, self.config)
-        loss = self.loss(batch)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.most_norm)
-        value, size = float(loss.detach()), float(norm)
-        if not (math.isfinite(value) and math.isfinite(size)):
-            raise CliplabError(self._diverged(step, value, size))
-        self.optimizer.step()
-        return value
+        optimizer.zero_grad()
+        seen = self.gradient(batch, step)
+        parameters = self.trained.model.parameters()
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.config.most_norm))
+        if not (math.isfinite(seen["loss"]) and math.isfinite(norm)):
+            raise CliplabError(self._diverged(step, seen["loss"], norm))
+        optimizer.step()
+        return {**seen, "gradient_norm": norm}
 
     def _diverged(self, step: int, value: float, size: float) -> str:
         path = self.folder / FILE
@@ -210,9 +256,10 @@ class _Pace:
 
 def _counted(standing: Standing, value: float, config: LoopConfig) -> Standing:
     step, total = standing.step + 1, standing.partial + value
-    if step % config.steps_per_epoch:
+    into = step - len(standing.losses) * config.steps_per_epoch
+    if into < config.steps_per_epoch and step < config.steps:
         return Standing(step, standing.losses, total)
-    return Standing(step, (*standing.losses, total / config.steps_per_epoch))
+    return Standing(step, (*standing.losses, total / into))
 
 
 def _tell(advance: Advance, standing: Standing, value: float, config: LoopConfig) -> None:
