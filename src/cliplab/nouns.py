@@ -61,8 +61,12 @@ class Task:
     """A label column: what its integers mean, and how to put them into words."""
 
     name: str
-    class_names: tuple[str, ...]  # C names; the integer label is the position
+    class_names: tuple[str, ...]  # C names; the integer label is the position; none: see below
     prompts: Prompts | None = None  # the data set's own; None: the default prompts
+
+
+CAPTIONS_ALONE = Task("captions", ())
+"""The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
 
 
 @dataclass(frozen=True, slots=True)

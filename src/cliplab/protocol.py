@@ -73,6 +73,12 @@ def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subje
     else:
         data, name = open_dataset(str(dataset), home=home_of(config.home))
         task = data.task(name)
+    if not task.class_names:
+        raise DataError(
+            f"{data.name!r} has captions and no classes, so that there is nothing to tell apart. "
+            "Say in a labels.csv (path,label) what the pictures show, or score how they are found "
+            f"by their captions: {data.name}:retrieval."
+        )
     names = resolve_class_names(task, config.classes, data.name)
     named = replace(task, class_names=names)  # prompts by class are found by the names in use
     prompts = resolve_prompts(config.prompt, config.prompts, named, data.name)
