@@ -191,11 +191,12 @@ def fetch(
             return _as_expected(target, remote, folder)
         if client is not None:
             return _download(remote, target, patience, client)
-        with _client(patience) as own:
+        with web_client(patience) as own:
             return _download(remote, target, patience, own)
 
 
-def _client(patience: Patience) -> httpx.Client:
+def web_client(patience: Patience) -> httpx.Client:
+    """Make the client that asks the servers: follows redirects and the system's proxies."""
     import httpx
 
     import cliplab

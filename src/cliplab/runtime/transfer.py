@@ -148,7 +148,7 @@ def transfer(client: httpx.Client, url: str, part: Part, wanted: Wanted) -> None
         headers["Range"] = f"bytes={offset}-"
         if notes.get("url") == url and (validator := _validator(notes)):
             headers["If-Range"] = validator
-    with _network_faults(wanted.name), client.stream("GET", url, headers=headers) as response:
+    with _network_faults(), client.stream("GET", url, headers=headers) as response:
         _check_status(response)
         _refuse_page(response, wanted)
         if response.status_code == 416 and _content_range(response)[1] == offset:
@@ -156,6 +156,30 @@ def transfer(client: httpx.Client, url: str, part: Part, wanted: Wanted) -> None
         total = _begun(response, url, part, wanted, offset)
         _check_space(part, total)
         _receive(response, part, wanted, total)
+
+
+def stated_size(client: httpx.Client, url: str, name: str) -> int | None:
+    """Ask an address how long its file is; None where it does not say. Nothing is downloaded.
+
+    Raises
+    ------
+    Unavailable
+        If it does not serve the file; the message says what it does.
+    """
+    wanted = Wanted(name, None, "sha256", has_digest=False)
+    try:
+        for method in ("HEAD", "GET"):  # some servers refuse the first
+            headers = {"Accept-Encoding": "identity"}
+            with _network_faults(), client.stream(method, url, headers=headers) as response:
+                if method == "HEAD" and response.status_code >= 400:
+                    continue
+                _check_status(response)
+                _refuse_page(response, wanted)
+                stated = response.headers.get("Content-Length", "")
+                return int(stated) if stated.isdecimal() else None
+    except Interrupted as error:
+        raise Unavailable(str(error)) from error
+    raise AssertionError("the last method either answers or raises")
 
 
 def _offset(url: str, part: Part, wanted: Wanted) -> int:
@@ -282,7 +306,7 @@ def _receive(response: httpx.Response, part: Part, wanted: Wanted, total: int | 
 
 
 @contextmanager
-def _network_faults(name: str) -> Iterator[None]:
+def _network_faults() -> Iterator[None]:
     """Sort what goes wrong on the way into what is worth another attempt and what is not."""
     import httpx
 
