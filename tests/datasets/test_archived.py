@@ -93,7 +93,7 @@ def test_rows_of_several_archives_and_rows_that_cannot_be_read(tmp_path):
     source = ArchivePictures([*members, missing], {"one.zip": one, "two.tgz": two})
     *reads, refused = source.open([1, 0, 2, 3])
     assert [read() for read in reads] == [b"2", b"1", b"3"]
-    with pytest.raises(OSError, match=r"gone\.jpg: not in the archive"):
+    with pytest.raises(OSError, match="not in the archive"):
         refused()
     assert source.sizes(np.arange(4)).tolist() == [1, 1, 1, 0]
 

@@ -101,6 +101,22 @@ MaxPixels = Annotated[
         rich_help_panel=PICTURES,
     ),
 ]
+Archives = Annotated[
+    Path | None,
+    typer.Option(
+        "--archives",
+        help="A folder in which archives lie already, also one level down; it is only read.",
+        rich_help_panel=PICTURES,
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Download nothing; tell what is missing.",
+        rich_help_panel=PICTURES,
+    ),
+]
 Home = Annotated[
     Path | None,
     typer.Option(

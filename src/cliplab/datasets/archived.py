@@ -46,7 +46,7 @@ class ArchivePictures:
             for row in rows:
                 member = self.members[int(row)]
                 if isinstance(member, Refused):
-                    yield partial(_refuse, f"{member.name}: {member.reason}")
+                    yield partial(_refuse, member.reason)
                 elif is_zip_member(member):
                     yield partial(read_member, self.paths[member.archive], member)
                 else:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, Member
+from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, FromArchives, Member
 from cliplab.nouns import Dataset
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.progress import say
@@ -93,6 +93,37 @@ def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
         if known is None or known.state != EMBEDDED:
             entries[prepared.name] = prepared
     return list(entries.values())
+
+
+class Archived(NamedTuple):
+    """A member that reads archives, and the data sets of its that a name stands for."""
+
+    member: FromArchives
+    parts: tuple[str, ...]
+
+
+def archived(name: str) -> Archived | None:
+    """Give the member that makes the data set of that name out of archives; None if none does.
+
+    A folder of that name comes first, as in `open_dataset`.
+    """
+    if os.path.isdir(_path(name)):  # noqa: PTH112 (never raises)
+        return None
+    for module in _modules():
+        if not (hasattr(module, "read_archives") and hasattr(module, "remotes")):
+            continue
+        parts = tuple(module.parts(name)) if hasattr(module, "parts") else ()
+        if not parts and name in {entry.name for entry in module.ENTRIES}:
+            parts = (name,)
+        if parts:
+            return Archived(cast(FromArchives, module), parts)
+    return None
+
+
+def archive_members() -> list[FromArchives]:
+    """List the members that read archives."""
+    found = (module for module in _modules() if hasattr(module, "read_archives"))
+    return [cast(FromArchives, module) for module in found]
 
 
 def _path(name: str) -> Path:
@@ -197,4 +228,5 @@ def _prepared_entry(name: str, manifest: dict[str, Any]) -> CatalogueEntry:
         licence=manifest["card"]["licence"],
         size=sum(shard["size"] for shard in manifest["shards"]),
         state=PREPARED,
+        unreadable=len(manifest["unreadable"]) if "unreadable" in manifest else None,
     )

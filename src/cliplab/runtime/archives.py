@@ -88,10 +88,15 @@ def what_it_is(head: bytes) -> str:
     """
     if not head:
         return "an empty file"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith(_PAGES):
+    if is_page(head):
         return "an HTML page (a login or error page of the network in its place?)"
     named = next((name for start, name in _OTHERS if head.startswith(start)), None)
     return named or "in no format that is known here"
+
+
+def is_page(head: bytes) -> bool:
+    """Whether a file begins as an HTML page (or XML) does."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith(_PAGES)
 
 
 def _is_zip(path: Path) -> bool:
@@ -123,6 +128,7 @@ __all__ = [
     "Member",
     "Refused",
     "TarStream",
+    "is_page",
     "is_zip_member",
     "list_members",
     "open_tar",
