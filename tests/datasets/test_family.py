@@ -79,7 +79,7 @@ def test_a_labels_csv_beside_tables_is_what_counts(here):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("digit", r"Unknown data set 'digit' .*no such folder.*mean 'digits'\? Known: digits"),
+        ("digit", r"Unknown data set 'digit' .*no such folder.*mean 'digits'.*Known: digits"),
         ("digist:digit", r"Did you mean 'digits'"),
         ("photos/cats", r"Unknown data set 'photos/cats' \(and there is no such folder\)"),
         ("", r"Unknown data set ''"),
@@ -136,7 +136,8 @@ def test_a_prepared_data_set_has_a_name(here, home, make_dataset, capsys):
 def test_the_embedded_digits_stay_the_same_when_prepared(here, home):
     prepare(open_entry("digits"), home=home)
     assert open_dataset("digits", home=home).dataset.location is None
-    assert [entry.state for entry in catalogue(home)] == ["embedded"]
+    states = [entry.state for entry in catalogue(home) if entry.name == "digits"]
+    assert states == ["embedded"]
 
 
 def test_a_preparation_that_was_cut_short_says_so(here, home):
@@ -154,15 +155,15 @@ def test_another_package_joins_by_entry_point(here, home, monkeypatch):
     point = importlib.metadata.EntryPoint("toy", "toy_pictures", family.GROUP)
     broken = importlib.metadata.EntryPoint("broken", "no_such_module_at_all", family.GROUP)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken, point])
-    assert [(entry.name, entry.state) for entry in catalogue(home)] == [
-        ("digits", "embedded"),
-        ("toy", "not here"),
-    ]
+    states = [(entry.name, entry.state) for entry in catalogue(home)]
+    assert states.count(("digits", "embedded")) == 1
+    assert ("digits", "not here") not in states
+    assert states[-1] == ("toy", "not here")
     assert open_dataset("toy", home=home).dataset.name == "toy"
 
 
 def test_a_broken_package_is_named_and_does_no_harm(here, home, monkeypatch, capsys):
     broken = importlib.metadata.EntryPoint("broken", "no_such_module_at_all", family.GROUP)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken])
-    assert [entry.name for entry in catalogue(home)] == ["digits"]
+    assert "digits" in [entry.name for entry in catalogue(home)]
     assert "no_such_module_at_all cannot be loaded" in capsys.readouterr().err

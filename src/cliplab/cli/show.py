@@ -10,6 +10,7 @@ from cliplab.runtime.progress import say
 
 if TYPE_CHECKING:
     from cliplab.classification import Classified
+    from cliplab.datasets.check import Address
     from cliplab.demo import Demonstration
     from cliplab.nouns import Record
     from cliplab.report.compare import Comparison
@@ -156,12 +157,26 @@ def data_sets(entries: Sequence[Any], *, json: bool) -> None:
             "licence": entry.licence,
             "state": entry.state,
             "pictures": entry.pictures,
+            "unreadable": entry.unreadable,
             "MB": None if entry.size is None else f"{entry.size / 1e6:,.1f}",
         }
         for entry in entries
     ]
     table(rows, ("data set", "tasks (classes)", "splits", "licence", "state"), json=False)
     print("\nAny folder of class folders is a data set too: cliplab evaluate FOLDER")
+
+
+def addresses(found: Sequence[Address], *, json: bool) -> None:
+    """Print each address of the catalogue with its length beside ours."""
+    rows = [
+        {"data set": a.data_set, "address": a.url, "state": a.state, "ours": a.expected,
+         "theirs": a.stated}
+        for a in found
+    ]  # fmt: skip
+    if json:
+        as_json([address._asdict() for address in found])
+    else:
+        table(rows, ("data set", "address", "state"), json=False)
 
 
 def prepared(folders: Sequence[Path], *, json: bool) -> None:

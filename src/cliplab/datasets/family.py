@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, Member
+from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, FromArchives, Member
 from cliplab.nouns import Dataset
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.progress import say
@@ -32,8 +32,8 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     """Open a data set by the name that a user gives it.
 
     The name is an existing folder first, then a name of the catalogue or of a prepared data set,
-    then `hf:owner/name`. A task may follow the last colon: `wikiart:genre`, `photos:label`,
-    `hf:owner/name:label`.
+    then a file of drawings (`.npz`, `.npy`, `.ndjson`) or `hf:owner/name`. A task may follow the
+    last colon: `wikiart:genre`, `photos:label`, `hf:owner/name:label`.
 
     Parameters
     ----------
@@ -62,6 +62,7 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     >>> len(dataset), task, dataset.task(task).class_names[:2]
     (1797, 'digit', ('zero', 'one'))
     """
+    from cliplab.datasets.drawing_files import is_drawing_file, open_drawings
     from cliplab.datasets.folder import check_folder
 
     spec, place = str(name), home_of(home)
@@ -77,6 +78,9 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     for base, task in readings:
         if (dataset := _open_named(base, place)) is not None:
             return _with_task(dataset, task)
+    for base, task in readings:
+        if is_drawing_file(_path(base)):
+            return _with_task(open_drawings(_path(base), name=base, home=place), task)
     if os.path.isfile(_path(spec)):  # noqa: PTH113
         check_folder(_path(spec))  # says that it is a file
     known = [entry.name for entry in catalogue(place)]
@@ -95,6 +99,37 @@ def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     return list(entries.values())
 
 
+class Archived(NamedTuple):
+    """A member that reads archives, and the data sets of its that a name stands for."""
+
+    member: FromArchives
+    parts: tuple[str, ...]
+
+
+def archived(name: str) -> Archived | None:
+    """Give the member that makes the data set of that name out of archives; None if none does.
+
+    A folder of that name comes first, as in `open_dataset`.
+    """
+    if os.path.isdir(_path(name)):  # noqa: PTH112 (never raises)
+        return None
+    for module in _modules():
+        if not (hasattr(module, "read_archives") and hasattr(module, "remotes")):
+            continue
+        parts = tuple(module.parts(name)) if hasattr(module, "parts") else ()
+        if not parts and name in {entry.name for entry in module.ENTRIES}:
+            parts = (name,)
+        if parts:
+            return Archived(cast(FromArchives, module), parts)
+    return None
+
+
+def archive_members() -> list[FromArchives]:
+    """List the members that read archives."""
+    found = (module for module in _modules() if hasattr(module, "read_archives"))
+    return [cast(FromArchives, module) for module in found]
+
+
 def _path(name: str) -> Path:
     try:
         return Path(name).expanduser()
@@ -107,15 +142,18 @@ def _with_task(dataset: Dataset, task: str | None) -> Opened:
 
 
 def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
-    from cliplab.datasets import folder, huggingface, labels_csv
+    from cliplab.datasets import captions_csv, drawing_files, folder, huggingface, labels_csv
 
     path = _path(base)
     folder.check_folder(path)
     if base in {entry.name for entry, _member in _members()}:
         say(f"{base}: the folder here is taken, not cliplab's data set of that name.")
-    has_list = (path / labels_csv.LABELS_CSV).is_file()
+    lists = (labels_csv.LABELS_CSV, captions_csv.CAPTIONS_CSV)
+    has_list = any((path / name).is_file() for name in lists)
     if not has_list and huggingface.holds_tables(path):
         return huggingface.open_local(path, name=base, home=home, label=task)
+    if not has_list and drawing_files.holds_drawings(path):
+        return drawing_files.open_drawings(path, name=base, home=home)
     return folder.open_folder(path, name=base, home=home)
 
 
@@ -197,4 +235,5 @@ def _prepared_entry(name: str, manifest: dict[str, Any]) -> CatalogueEntry:
         licence=manifest["card"]["licence"],
         size=sum(shard["size"] for shard in manifest["shards"]),
         state=PREPARED,
+        unreadable=len(manifest["unreadable"]) if "unreadable" in manifest else None,
     )

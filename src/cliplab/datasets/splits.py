@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,47 @@ def fixed_split(ids: Sequence[str] | np.ndarray, labels: np.ndarray) -> np.ndarr
         split[ordered[:n_test]] = TEST
         split[ordered[n_test:]] = TRAIN
     return split
+
+
+def hashed_split(keys: Iterable[str]) -> np.ndarray:
+    """Split pictures 80 to 10 to 10, each by its own key, whatever else there is.
+
+    The SHA-256 of the key (in UTF-8) is read as a number, big end first; its last decimal digit
+    says where the picture belongs: 0 is test, 1 validation, 2 to 9 train. A picture therefore
+    never changes sides, whether a thousand of its class are taken or all.
+
+    >>> list(hashed_split(["cat/0", "cat/13", "cat/16"]))
+    ['train', 'test', 'validation']
+
+    Returns
+    -------
+    numpy.ndarray
+        (N,) str objects: "train", "validation", "test".
+    """
+    split_of = (TEST, VALIDATION, *(TRAIN,) * 8)
+    digests = (hashlib.sha256(key.encode()).digest() for key in keys)
+    found = [split_of[int.from_bytes(digest, "big") % 10] for digest in digests]
+    return np.array(found, dtype=object)
+
+
+def trained_classes(labels: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Give the classes (K,) int64, ascending, that have a training or validation picture.
+
+    Parameters
+    ----------
+    labels
+        (N,) int64 in -1..C-1; -1 is unlabelled.
+    splits
+        (N,) str objects: train, validation, test, "" (none).
+    """
+    trained_on = (splits == TRAIN) | (splits == VALIDATION)
+    return np.unique(labels[trained_on & (labels != UNLABELLED)])
+
+
+def untrained_classes(labels: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Give the classes, ascending, that have test pictures and none to learn from."""
+    tested = np.unique(labels[(splits == TEST) & (labels != UNLABELLED)])
+    return np.setdiff1d(tested, trained_classes(labels, splits))
 
 
 class Settled(NamedTuple):
