@@ -95,15 +95,26 @@ def test_cutting_the_rows_changes_nothing(name):
 @pytest.mark.parametrize("name", MEMBERS)
 def test_observing_in_parts_learns_the_same(name):
     whole, parts = _made(name), _made(name)
-    z, where = _rows(whole)
+    z, _ = _rows(whole)
     tokens = whole.tokens(z)
     whole.observe(z, tokens)
     for part in (slice(0, 24), slice(24, 64)):
         parts.observe(z[part], tokens[part])
     for member in (whole, parts):
-        member.learn(where)
+        member.learn(seed=0, step=0)
     for name_, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name_])
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_what_is_forgotten_is_not_learned(name):
+    member = _made(name)
+    z, _ = _rows(member)
+    before = {key: value.clone() for key, value in member.state_dict().items()}
+    member.observe(z, member.tokens(z))
+    member.forget()
+    member.learn(seed=0, step=0)
+    assert all(torch.equal(before[key], value) for key, value in member.state_dict().items())
 
 
 def test_an_unknown_name_gives_the_closest():

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from cliplab.tokenizers.noise import Places, gumbel, places
+from cliplab.tokenizers.noise import Places, choices, gumbel, places
 
 
 def _at(pictures, grid=(4, 4), seed=1, step=0):
@@ -43,3 +43,14 @@ def test_each_coordinate_changes_it():
     for other in (_at([4]), _at([3], seed=2), _at([3], step=1), _at([3 + (1 << 32)])):
         assert (gumbel(other, 10) != base).float().mean() > 0.99
     assert len(base.unique()) == base.numel()
+
+
+def test_choices_are_even_and_depend_on_the_step():
+    def drawn(step):
+        return choices(10_000, 7, seed=1, step=step, device=torch.device("cpu"))
+
+    counts = drawn(0).bincount(minlength=7)
+    assert len(counts) == 7
+    assert stats.chisquare(counts.numpy()).pvalue > 1e-3
+    assert torch.equal(drawn(0), drawn(0))
+    assert (drawn(0) != drawn(1)).float().mean() > 0.5

@@ -44,6 +44,13 @@ def gumbel(where: Places, codes: int, dtype: torch.dtype = torch.float32) -> tor
     return uniform.log_().neg_().log_().neg_()
 
 
+def choices(count: int, among: int, *, seed: int, step: int, device: torch.device) -> torch.Tensor:
+    """Draw (count,) int64 numbers in 0..among-1, with repetition, by seed and step alone."""
+    key = _mixed(_mixed(torch.tensor([seed & _MASK], device=device)) ^ ((step + 1) & _MASK))
+    bits = _mixed(key + torch.arange(count, device=device) * _GOLDEN)
+    return (bits * among) >> 32
+
+
 def _seeded(seed: int, step: int, pictures: torch.Tensor) -> torch.Tensor:
     key = _mixed(torch.tensor([seed & _MASK], device=pictures.device))
     key = _mixed(key ^ (step & _MASK))

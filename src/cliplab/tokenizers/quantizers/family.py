@@ -66,8 +66,11 @@ class Quantizer(nn.Module):
         Called once for each row of an effective batch, outside checkpointed regions.
         """
 
-    def learn(self, where: Places) -> None:
+    def learn(self, *, seed: int, step: int) -> None:
         """Update such a codebook from what was observed since the last call, once a step."""
+
+    def forget(self) -> None:
+        """Forget what was observed since the last update: the step begins anew."""
 
 
 class Member(Protocol):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from cliplab.tokenizers.noise import Places, gumbel
+from cliplab.tokenizers.noise import Places, choices
 from cliplab.tokenizers.quantizers.family import Quantized, Quantizer
 
 WIDTH = 8  # of a code's vector: a low one keeps the whole codebook in use (Yu et al. 2022)
@@ -61,21 +61,24 @@ class VectorQuantizer(Quantizer):
         self._rows.append(functional.normalize(z.detach(), dim=1))
         self._tokens.append(tokens)
 
+    def forget(self) -> None:
+        """Drop the rows of a step that begins anew."""
+        self._rows, self._tokens = [], []
+
     @torch.no_grad()
-    def learn(self, where: Places) -> None:
-        """Move the codes towards their rows, and rare ones to rows drawn by `where`."""
+    def learn(self, *, seed: int, step: int) -> None:
+        """Move the codes towards their rows, and rare ones to rows drawn by seed and step."""
         if not self._rows:
             return
         rows, tokens = torch.cat(self._rows).to(self.table.dtype), torch.cat(self._tokens)
-        self._rows, self._tokens = [], []
-        drawn = rows[gumbel(where, self.codes)[: len(rows)].argmax(0)]  # (K, L), one row a code
+        self.forget()
+        drawn = rows[choices(self.codes, len(rows), seed=seed, step=step, device=rows.device)]
         if not self.begun:
             self._put(torch.ones_like(self.counts, dtype=torch.bool), drawn)
             self.begun.fill_(True)
             tokens = self._nearest(rows)
-        chosen = functional.one_hot(tokens, self.codes).to(rows.dtype)
-        self.counts.lerp_(chosen.sum(0), 1 - DECAY)
-        self.sums.lerp_(chosen.T @ rows, 1 - DECAY)
+        self.counts.lerp_(tokens.bincount(minlength=self.codes).to(rows.dtype), 1 - DECAY)
+        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, tokens, rows), 1 - DECAY)
         self.table.copy_(functional.normalize(self.sums, dim=1))
         even = len(rows) / self.codes
         self._put(self.counts < RARE * even, drawn, even)

@@ -1,0 +1,112 @@
+"""What training a tokenizer would take, found out before anything is allocated."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+from cliplab.tokenizers.config import Recipe
+from cliplab.tokenizers.model import DVAE
+from cliplab.tokenizers.objectives import objective
+from cliplab.tokenizers.steps import GROUPS, ROWS, TECHNIQUES, thrift_of
+from cliplab.training.memory import (
+    Cost,
+    Estimate,
+    Plan,
+    choose_plan,
+    in_words,
+    resident_memory,
+)
+from cliplab.training.simulation import footprint
+
+
+def cost_of(recipe: Recipe, base: int) -> Cost:
+    """Give what a recipe's training takes, whatever the plan and for a plan.
+
+    Parameters
+    ----------
+    recipe
+        Sizes of networks and pictures; in mixed precision activations are priced as float32.
+    base
+        Bytes that the process holds before.
+    """
+    with torch.device("meta"):
+        model = DVAE(recipe.networks(quantizer := recipe.make_quantizer()), quantizer)
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    buffers = sum(b.numel() * b.element_size() for b in model.buffers())
+
+    @cache
+    def peak(micro_batch: int, techniques: tuple[str, ...]) -> int:
+        return _peak(model, recipe, Plan(micro_batch, techniques))
+
+    return Cost(base=base + buffers, parameters=size, optimizer=2 * size, average=size, peak=peak)
+
+
+def _peak(model: DVAE, recipe: Recipe, plan: Plan) -> int:
+    """Bytes at the peak of a micro-batch that finds the gradients of the one before there."""
+
+    def run() -> None:
+        with torch.device("meta"):
+            shape = (plan.micro_batch, recipe.channels, recipe.size, recipe.size)
+            for _ in range(2):
+                found = model.parts(
+                    torch.empty(shape),
+                    objective(recipe.objective),
+                    torch.arange(plan.micro_batch),
+                    seed=0,
+                    step=0,
+                    temperature=1.0,
+                    thrift=thrift_of(plan),
+                )
+                (found.distance + found.penalty).backward()  # type: ignore[no-untyped-call]
+
+    found = footprint(run).peak
+    model.zero_grad()
+    return found
+
+
+def plan_training(recipe: Recipe, budget: int, base: int | None = None) -> tuple[Plan, Estimate]:
+    """Give the plan that takes the least time within the budget (bytes), and what it takes.
+
+    Raises
+    ------
+    TooLittleMemory
+        If not even one picture fits; nothing has been allocated then.
+    """
+    cost = cost_of(recipe, resident_memory() if base is None else base)
+    return choose_plan(cost, budget, recipe.batch_size, TECHNIQUES)
+
+
+def plan_table(recipe: Recipe, plan: Plan, estimate: Estimate, budget: int) -> str:
+    """Say in a few lines what the plan takes and what each technique saves, for people."""
+    cost = cost_of(recipe, estimate.base)
+    one = {names: cost.of(Plan(1, names)).activations for names in TECHNIQUES}
+    rows = [
+        ("the process before", estimate.base),
+        ("parameters", estimate.parameters),
+        ("gradients", estimate.gradients),
+        ("optimiser", estimate.optimizer),
+        ("average of the weights", estimate.average),
+        (f"activations of {plan.micro_batch} pictures", estimate.activations),
+        ("peak, estimated", estimate.total),
+        ("memory stated", budget),
+    ]
+    lines = [f"  {name:<32}{in_words(size):>12}" for name, size in rows]
+    lines.append("  a picture takes " + ", ".join(_saving(n, s) for n, s in one.items()) + ".")
+    n_micro = -(-recipe.batch_size // plan.micro_batch)
+    lines.append(
+        f"  Batches of {recipe.batch_size} in {n_micro} "
+        f"{'part' if n_micro == 1 else 'parts'} of at most {plan.micro_batch}; recomputed: "
+        f"{' and '.join(plan.techniques) or 'nothing'}."
+    )
+    return "\n".join(lines)
+
+
+def _saving(techniques: tuple[str, ...], size: int) -> str:
+    how = {
+        (): "as it is",
+        (GROUPS,): "with groups recomputed",
+        (GROUPS, ROWS): "with the quantizer in pieces too",
+    }[techniques]
+    return f"{in_words(size)} {how}"

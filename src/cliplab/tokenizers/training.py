@@ -1,0 +1,302 @@
+"""Training a tokenizer on a data set's pictures, inside a stated memory, resumed exactly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from cliplab.nouns import TRAIN, Dataset, Skipped
+from cliplab.runtime.devices import check_precision, choose_device
+from cliplab.runtime.errors import DataError, UsageError
+from cliplab.runtime.progress import say
+from cliplab.runtime.storage import home as home_of
+from cliplab.runtime.storage import locked, sweep_parts
+from cliplab.tokenizers.config import Recipe, TokenizerConfig, resolve
+from cliplab.tokenizers.model import DVAE
+from cliplab.tokenizers.pixel_store import Pixels, looks_of, open_pixels
+from cliplab.tokenizers.planning import plan_table, plan_training
+from cliplab.tokenizers.saved import is_tokenizer, read_about, save_tokenizer
+from cliplab.tokenizers.steps import LR_END, TokenizerGradient, batches_from
+from cliplab.training.averages import averaged
+from cliplab.training.checkpoints import Trained, checkpoint_notes, refuse_changes
+from cliplab.training.loop import LoopConfig, train
+from cliplab.training.memory import (
+    Plan,
+    free_memory,
+    parse_bytes,
+    return_freed_memory,
+)
+
+AVERAGE, WARMUP = 0.999, 0.02
+TRIAL_SECONDS = 10.0  # for which steps are timed where minutes are given
+UNDER_WAY = "training"
+
+
+class _Job(NamedTuple):
+    """All that a training goes by."""
+
+    recipe: Recipe
+    pixels: Pixels
+    skipped: tuple[Skipped, ...]
+    plan: Plan
+    device: str
+    folder: Path  # of the tokenizer
+    identity: Mapping[str, Any]
+
+
+def train_tokenizer(
+    dataset: Dataset,
+    config: TokenizerConfig | None = None,
+    out: str | Path = "tokenizer",
+    *,
+    task: str | None = None,
+) -> Path:
+    """Train a discrete VAE on a data set's training pictures.
+
+    Killed and run again, it goes on from its checkpoint to the same weights (on a CPU with the
+    same number of threads bit for bit). What it takes of memory is planned before anything is
+    allocated, and stays within `config.memory`.
+
+    Parameters
+    ----------
+    dataset
+        Pictures of the split "train" are used, labelled or not.
+    config
+        Default: `TokenizerConfig()`.
+    out
+        Folder of the tokenizer; `load_tokenizer(out)` reads it.
+    task
+        The label column whose split is taken. Default: the data set's first.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    TooLittleMemory
+        Not even one picture at a time fits; the message says what would.
+    UsageError
+        Settings that cannot be, or `out` holds a training with others.
+    DataError
+        No training pictures, or fewer than a batch.
+    CliplabError
+        The training diverged; the last good checkpoint is named.
+    """
+    config, folder = config or TokenizerConfig(), Path(out)
+    rows = _training_rows(dataset, task)
+    recipe = resolve(config, *looks_of(dataset, rows))
+    device = choose_device(config.device)
+    check_precision(recipe.precision, device)
+    with locked(folder / UNDER_WAY, lambda: say(f"Waiting for another training in {folder} …")):
+        sweep_parts(folder)
+        sweep_parts(folder / UNDER_WAY)
+        identity = {**recipe.as_json(), "content": dataset.content_digest()}
+        timed = ("steps",) if config.minutes else ()
+        if _is_finished(folder, identity, timed):
+            say(f"{folder} holds this training, finished; remove the folder to train anew.")
+        else:
+            _train(_job(dataset, rows, recipe, config, device, folder, identity))
+    return folder
+
+
+def _training_rows(dataset: Dataset, task: str | None) -> np.ndarray:
+    splits = next(iter(dataset.splits.values())) if task is None else dataset.splits[task]
+    rows = np.flatnonzero(splits == TRAIN)
+    if not len(rows):
+        raise DataError(
+            f"{dataset.name!r} has no training pictures; a tokenizer learns from those of the "
+            "split train."
+        )
+    return rows
+
+
+def _is_finished(folder: Path, identity: Mapping[str, Any], timed: tuple[str, ...]) -> bool:
+    """Tell whether the folder holds this training's weights; refuse what else it may hold."""
+    if not is_tokenizer(folder):
+        return False
+    there = read_about(folder).get("identity")
+    if there is None:
+        raise UsageError(f"{folder} holds a tokenizer of another kind; give another --out.")
+    refuse_changes(folder, _without(there, timed), _without(identity, timed))
+    return True
+
+
+def _without(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _job(
+    dataset: Dataset,
+    rows: np.ndarray,
+    recipe: Recipe,
+    config: TokenizerConfig,
+    device: str,
+    folder: Path,
+    identity: dict[str, Any],
+) -> _Job:
+    """Plan, then read the pictures; what was begun before goes on by its own plan."""
+    if len(rows) < recipe.batch_size:
+        raise DataError(
+            f"{dataset.name!r} has {len(rows)} training pictures, fewer than a batch of "
+            f"{recipe.batch_size}; give --batch-size {len(rows)} or less."
+        )
+    if device == "cpu":
+        return_freed_memory()
+        _warm_up(device)
+    budget = parse_bytes(config.memory) if config.memory else free_memory(device)
+    notes = checkpoint_notes(folder / UNDER_WAY)
+    base = None if device == "cpu" else _reserved(device)
+    plan, estimate = plan_training(recipe, budget, base)
+    if notes is not None:
+        plan = _as_begun(notes, plan)
+        recipe = replace(recipe, steps=notes["steps"]) if config.minutes else recipe
+    else:
+        say(plan_table(recipe, plan, estimate, budget))
+    pixels, skipped = open_pixels(
+        dataset,
+        rows,
+        size=(recipe.size, recipe.size),
+        channels=recipe.channels,
+        folder=home_of(config.home) / "pixels",
+        on_bad=config.on_bad,
+        workers=config.workers,
+    )
+    job = _Job(recipe, pixels, skipped, plan, device, folder, identity)
+    if config.minutes and notes is None:
+        recipe = replace(recipe, steps=_steps_in(job, config.minutes))
+    return job._replace(recipe=recipe, identity={**identity, "steps": recipe.steps})
+
+
+def _as_begun(notes: Mapping[str, Any], plan: Plan) -> Plan:
+    begun = Plan.read(notes["plan"])
+    if notes["threads"] != torch.get_num_threads():
+        say(
+            f"This training was begun with {notes['threads']} threads, and goes on with "
+            f"{torch.get_num_threads()}: the last digits of its weights will differ."
+        )
+    if begun != plan:
+        say(f"Going on with the plan that it was begun with: {begun.micro_batch} pictures at once.")
+    return begun
+
+
+def _reserved(device: str) -> int:
+    return int(torch.cuda.memory_reserved(device)) if device.startswith("cuda") else 0
+
+
+def _warm_up(device: str) -> None:
+    """Let the kernels load what they load once, so that it counts as the process before."""
+    layer = torch.nn.Conv2d(4, 4, 3, padding=1, device=device)
+    layer(torch.randn(2, 4, 16, 16, device=device)).square().sum().backward()
+
+
+def _model(recipe: Recipe, device: str) -> DVAE:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(recipe.seed)
+        between = recipe.make_quantizer()
+        return DVAE(recipe.networks(between), between).to(device)
+
+
+def _steps_in(job: _Job, minutes: float) -> int:
+    """Give the steps that so many minutes give, by timing a few whose result is thrown away."""
+    model = _model(job.recipe, job.device)
+    gradient = TokenizerGradient(model, job.pixels, job.recipe, job.plan, job.device)
+    batches = batches_from(len(job.pixels.rows), job.recipe.batch_size, job.recipe.seed)(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+    seconds: list[float] = []
+    began = time.perf_counter()
+    for step, places in enumerate(batches):
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        gradient(places, step)
+        optimizer.step()
+        seconds.append(time.perf_counter() - started)
+        if len(seconds) >= 3 and time.perf_counter() - began > TRIAL_SECONDS:
+            break
+    rate = sorted(seconds[1:])[len(seconds[1:]) // 2]
+    steps = max(1, round(minutes * 60 / rate))
+    finish = time.strftime("%H:%M", time.localtime(time.time() + steps * rate))
+    say(f"{rate:.2f} s a step: {steps:,} steps in {minutes:g} minutes, done about {finish}.")
+    return steps
+
+
+def _train(job: _Job) -> None:
+    recipe = job.recipe
+    model = _model(recipe, job.device)
+    gradient = TokenizerGradient(model, job.pixels, recipe, job.plan, job.device)
+    n = len(job.pixels.rows)
+    if n < recipe.batch_size:
+        raise DataError(
+            f"{n} training pictures can be read, fewer than a batch of {recipe.batch_size}; give "
+            f"--batch-size {n} or less."
+        )
+    done = train(
+        model,
+        batches_from(n, recipe.batch_size, recipe.seed),
+        gradient,
+        LoopConfig(
+            steps=recipe.steps,
+            steps_per_epoch=n // recipe.batch_size,
+            batch_size=recipe.batch_size,
+            lr=recipe.lr,
+            warmup=WARMUP,
+            lr_end=recipe.lr * LR_END,
+            weight_decay=1e-4,
+            betas=(0.9, 0.999),
+            eps=1e-8,
+            average=AVERAGE,
+            seed=recipe.seed,
+        ),
+        folder=job.folder / UNDER_WAY,
+        identity=job.identity,
+        notes={
+            "plan": job.plan.as_json(),
+            "threads": torch.get_num_threads(),
+            "steps": recipe.steps,
+        },
+        after_step=lambda step: model.quantizer.learn(seed=recipe.seed, step=step),
+        watch=_Health(recipe),
+    )
+    with averaged(model, done.average):
+        notes = {
+            "identity": dict(job.identity),
+            "losses": [round(loss, 6) for loss in done.losses],
+            "n_train": n,
+            "skipped": [one._asdict() for one in job.skipped],
+            "device": job.device,
+            "threads": torch.get_num_threads(),
+            "plan": job.plan.as_json(),
+        }
+        save_tokenizer(job.folder, model, recipe, notes)
+    _clear(job.folder / UNDER_WAY)
+
+
+def _clear(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Health:
+    """Says once what a curve of losses does not: that hardly any code is in use."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.due, self.codes, self.said = max(50, recipe.steps // 4), recipe.codes, False
+
+    def __call__(self, step: int, seen: Mapping[str, float], _trained: Trained) -> None:
+        if self.said or step < self.due:
+            return
+        self.said = True
+        if seen["codes_used"] < max(2, self.codes / 50):
+            say(
+                f"Only {seen['codes_used']:.0f} of {self.codes} codes are in use at step {step:,}: "
+                "the pictures may come out blank. Try --quantizer vq, fewer --codes, or "
+                "--objective bce."
+            )
