@@ -66,7 +66,7 @@ class Tokenizer:
                 f"{self.name} takes pictures of {self.shape} uint8, found {pixels.shape[1:]} "
                 f"{pixels.dtype}."
             )
-        values = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).float().div_(255)
+        values = torch.from_numpy(np.array(pixels)).to(self.device).float().div_(255)
         found: np.ndarray = self.model.encode(values).cpu().numpy()
         return found
 

@@ -129,7 +129,7 @@ class TokenizerGradient:
 
 def as_floats(pixels: np.ndarray, device: str) -> torch.Tensor:
     """8-bit pixels (B, C, H, W) → float32 in [0, 1] on the device."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).float().div_(255)
+    return torch.from_numpy(np.array(pixels)).to(device).float().div_(255)
 
 
 def mixed(precision: str, device: str) -> AbstractContextManager[object]:
