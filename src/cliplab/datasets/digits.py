@@ -55,13 +55,18 @@ ENTRIES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GreyPictures:
-    """The `PictureSource` of grey pixels in memory, given as PNG."""
+    """The `PictureSource` (and `PixelSource`) of grey pixels in memory, given as PNG."""
 
-    pixels: np.ndarray  # (N, H, W) uint8
+    greys: np.ndarray  # (N, H, W) uint8
 
     def open(self, rows: Sequence[int]) -> Iterator[Callable[[], bytes]]:
         """For each row, a callable that gives its PNG; see `nouns.PictureSource`."""
-        return (partial(grey_png, self.pixels[row]) for row in rows)
+        return (partial(grey_png, self.greys[row]) for row in rows)
+
+    def pixels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(n, H, W) uint8 of `rows`, in that order."""
+        found: np.ndarray = self.greys[np.asarray(rows, dtype=np.int64)]
+        return found
 
 
 def open_entry(name: str = NAME, *, home: Path | None = None) -> Dataset:
