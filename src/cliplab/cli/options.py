@@ -225,6 +225,15 @@ Classes = Annotated[
         rich_help_panel=PROTOCOL,
     ),
 ]
+Deduplicate = Annotated[
+    bool,
+    typer.Option(
+        "--deduplicate",
+        help="Count a picture that stands in the data set more than once a single time: the same "
+        "bytes, in WikiArt the same file name.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
