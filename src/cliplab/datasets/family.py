@@ -87,11 +87,18 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
 def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     """List the data sets that have a name: those that come with cliplab, and the prepared ones."""
     place = home_of(home)
-    entries = {entry.name: entry for entry, _member in _members()}
-    for prepared in _prepared(place):
-        known = entries.get(prepared.name)
+    entries, made_of = {}, {}
+    for entry, member in _members():
+        entries[entry.name] = entry
+        made_of[entry.name] = getattr(member, "parts", lambda _name: ())(entry.name)
+    prepared = {entry.name: entry for entry in _prepared(place)}
+    for name, entry in prepared.items():
+        known = entries.get(name)
         if known is None or known.state != EMBEDDED:
-            entries[prepared.name] = prepared
+            entries[name] = entry
+    for name, parts in made_of.items():  # joined and views: here when what they are made of is
+        if parts and all(part in prepared for part in parts) and name not in prepared:
+            entries[name] = entries[name]._replace(state=PREPARED)
     return list(entries.values())
 
 
