@@ -11,8 +11,6 @@ from cliplab.metrics.classification import confusion, mean_per_class, per_class,
 from cliplab.metrics.intervals import bootstrap, proportion
 from cliplab.nouns import Measure, PerClass, Predictions
 
-BOOTSTRAP_DRAWS = 2_000
-
 
 class Scores(NamedTuple):
     """How well a classifier did."""
@@ -26,7 +24,7 @@ def score(predictions: Predictions, seed: int = 0) -> Scores:
     """Score predictions: top-1, top-5, mean per class, calibration; by class; confusion counts.
 
     top-1 and top-5 carry Wilson's interval, the other two a percentile bootstrap over pictures
-    (2,000 draws). top-5 of five classes or fewer is not scored, since it could not be wrong.
+    (10,000 draws). top-5 of five classes or fewer is not scored, since it could not be wrong.
     """
     scores, labels = predictions.scores, predictions.labels
     n_classes = len(predictions.class_names)
@@ -51,12 +49,10 @@ def _mean_per_class(confusion: np.ndarray, seed: int) -> Measure:
         return mean_per_class(right + wrong, right)
 
     observed = np.concatenate([hits, totals - hits])
-    return bootstrap(statistic, observed, seed=seed, draws=BOOTSTRAP_DRAWS)
+    return bootstrap(statistic, observed, seed=seed)
 
 
 def _calibration(predictions: Predictions, correct: np.ndarray, seed: int) -> Measure:
     confidence = np.exp(predictions.scores.max(axis=1).astype(np.float64)).clip(0, 1)
     counts, gaps = cells(confidence, correct)
-    return bootstrap(
-        lambda drawn: calibration_error(drawn, gaps), counts, seed=seed, draws=BOOTSTRAP_DRAWS
-    )
+    return bootstrap(lambda drawn: calibration_error(drawn, gaps), counts, seed=seed)
