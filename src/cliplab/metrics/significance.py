@@ -27,8 +27,8 @@ def mcnemar(correct_a: Bool[np.ndarray, " _"], correct_b: Bool[np.ndarray, " _"]
         mid-p = 2 P(X <= k) - P(X = k);  1 - P(X = k) / 2 where b = c
 
     McNemar 1947; Fagerland, Lydersen and Laake 2013, "The McNemar test for binary matched-pairs
-    data: mid-p and asymptotic are better than exact conditional", equations 3 and 5. They advise
-    the mid-p, whose rate of false alarms lies closer to what it says.
+    data: mid-p and asymptotic are better than exact conditional". They advise the mid-p, whose
+    rate of false alarms lies closer to what it says.
 
     Parameters
     ----------
