@@ -12,7 +12,7 @@ Large Vision-Language Models").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -56,6 +56,20 @@ def choose_probe(problem: Problem, train: Embeddings) -> ChosenProbe:
     found = choose(tried, "C", grid, lambda part: _said(problem, part))
     how = tried.how if given is None else "given"
     return ChosenProbe(found.setting, how, found.trace, tried, found.scores)
+
+
+def settled(problem: Problem, names: Collection[str]) -> Problem:
+    """Give the problem with the C chosen that its probes would share, so that it is chosen once.
+
+    With pictures enough, or a C that is given, or no probe among the classifiers, it is as it was.
+    """
+    train = problem.train
+    if not {"linear_probe", "mixed"} & set(names) or train is None or problem.config.c is not None:
+        return problem
+    if not trials(problem, train).few:
+        return problem
+    c = choose_probe(problem, train).c
+    return replace(problem, config=replace(problem.config, c=c))
 
 
 def _refitted(problem: Problem, part: Trial, c: float) -> np.ndarray:
