@@ -42,7 +42,7 @@ class Point(NamedTuple):
     top1: Measure  # mean over the repeats, with the 95 % t-interval of that mean
     std: float | None  # standard deviation over the repeats; None: there is one alone
     values: tuple[float, ...]  # top-1 of each repeat
-    settings: tuple[Mapping[str, Any], ...]  # what was chosen in each repeat
+    settings: tuple[Mapping[str, Any], ...]  # what was chosen in each repeat, without times
 
 
 class Curve(NamedTuple):
@@ -175,7 +175,7 @@ def _digest(ids: np.ndarray) -> str:
 def _point(shots: int, told: Sequence[tuple[float, Mapping[str, Any]]]) -> Point:
     values = np.array([value for value, _ in told])
     std = float(values.std(ddof=1)) if len(values) > 1 else None
-    settings = tuple(chosen for _, chosen in told)
+    settings = tuple({k: v for k, v in one.items() if k != "seconds"} for _, one in told)
     return Point(shots, mean_of_repeats(values), std, tuple(values.tolist()), settings)
 
 

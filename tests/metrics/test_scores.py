@@ -97,7 +97,7 @@ def test_calibration_tells_both_ways_of_being_sure():
     same = predictions(tempered(unseen.scores * np.float32(3), 1.0), unseen.labels)
     block = calibration(sharper, same, "some pictures")
     assert block["temperature"] == pytest.approx(fit_temperature(same.scores, same.labels).value)
-    assert block["temperature"] > 2
+    assert block["temperature"] > 1.5
     assert block["ece_tempered"] < 0.5 * block["ece"]
     assert block["ece"] == pytest.approx(score(sharper).metrics["ece"].value)
     assert (block["fitted_on"], block["n_fitted"]) == ("some pictures", 300)

@@ -126,7 +126,7 @@ def test_suite(suite):
         "data", "set", "encoder", "n", "%", "best", "p", "%", "best", "p", "pictures/s",
     ]  # fmt: skip
     assert lines[3][:7] == ["pets", "RN50/openai", "4", "75.0", "[30.0,", "95.5]", "-25.0"]
-    assert lines[3][9] == "1.000"  # one picture sets them apart
+    assert lines[3][9] == "0.500"  # one picture sets them apart
     assert lines[4][:12] == [
         "pets", "ViT-B-32/openai", "4", "100.0", "[30.0,", "95.5]", "best", "–",
         "100.0", "[30.0,", "95.5]", "0.0",
