@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,10 @@ from cliplab.protocol import (
 )
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import home as home_of
+
+if TYPE_CHECKING:
+    from cliplab.classifiers.family import Problem
+    from cliplab.few_shot import FewShot
 
 Told = Callable[[str], None]
 """Called with the first line of a run, which says what is being measured."""
@@ -83,11 +87,14 @@ def evaluate(
     clock("texts")
     seen = _embed_splits(subject, eye, config)
     clock("embedding")
-    judged = _judge(subject, eye, seen, class_vectors, config)
+    problem = _problem(subject, eye, seen, class_vectors, config)
+    judged = [_judge(name, problem, seen.scored) for name in config.classifier]
     clock("classifiers")
-    results = [_scored(one, config.seed) for one in judged]
+    results = [_scored(one, problem) for one in judged]
     clock("metrics")
-    return _write(subject, eye, seen, judged, results, config, clock)
+    curves = _few_shot(problem, seen.scored, results, config)
+    clock("few_shot")
+    return _write(subject, eye, seen, judged, results, curves, config, clock)
 
 
 def open_encoder(name: str | Path, config: EvaluateConfig) -> Encoder:
@@ -182,17 +189,16 @@ def _embed_splits(subject: Subject, eye: Encoder, config: EvaluateConfig) -> _Se
     )
 
 
-def _judge(
+def _problem(
     subject: Subject,
     eye: Encoder,
     seen: _Seen,
     class_vectors: np.ndarray | None,
     config: EvaluateConfig,
-) -> list[_Judged]:
-    from cliplab.classifiers.candidates import fit
+) -> Problem:
     from cliplab.classifiers.family import ProbeConfig, Problem
 
-    problem = Problem(
+    return Problem(
         class_names=subject.class_names,
         class_vectors=class_vectors,
         logit_scale=eye.logit_scale,
@@ -203,18 +209,47 @@ def _judge(
         seed=config.seed,
         config=ProbeConfig(features=config.features, normalize=config.normalize, c=config.c),
     )
-    judged = []
-    for name in config.classifier:
-        fitted = fit(name, problem)
-        judged.append(_Judged(name, fitted, fitted.predict(seen.scored)))
-    return judged
 
 
-def _scored(one: _Judged, seed: int) -> Result:
-    from cliplab.metrics.scores import score
+def _judge(name: str, problem: Problem, scored: Embeddings) -> _Judged:
+    from cliplab.classifiers.candidates import fit
 
-    scores = score(one.predictions, seed)
-    return Result(one.name, one.fitted.settings, scores.metrics, scores.per_class, scores.confusion)
+    fitted = fit(name, problem)
+    return _Judged(name, fitted, fitted.predict(scored))
+
+
+def _scored(one: _Judged, problem: Problem) -> Result:
+    from cliplab.classifiers.held_out import held_out
+    from cliplab.metrics.scores import calibration, score
+
+    scores = score(one.predictions, problem.seed)
+    unseen = held_out(one.name, one.fitted, problem)
+    return Result(
+        one.name,
+        one.fitted.settings,
+        scores.metrics,
+        scores.per_class,
+        scores.confusion,
+        calibration(one.predictions, unseen.predictions, unseen.how),
+    )
+
+
+def _few_shot(
+    problem: Problem, scored: Embeddings, results: Sequence[Result], config: EvaluateConfig
+) -> FewShot | None:
+    from cliplab.few_shot import few_shot
+
+    if not config.shots:
+        return None
+    top1 = {result.classifier: result.metrics["top1"].value for result in results}
+    return few_shot(
+        problem,
+        scored,
+        config.classifier,
+        shots=config.shots,
+        repeats=config.repeats,
+        zero_shot=top1.get("zero_shot"),
+    )
 
 
 # ------------------------------------------------------------------------------- the record
@@ -243,6 +278,7 @@ def _write(
     seen: _Seen,
     judged: list[_Judged],
     results: list[Result],
+    curves: FewShot | None,
     config: EvaluateConfig,
     clock: _Clock,
 ) -> Record:
@@ -266,6 +302,7 @@ def _write(
         versions=versions(),
         seed=config.seed,
         skipped=seen.skipped,
+        few_shot=curves,
         traces={one.name: one.fitted.trace for one in judged},
         warnings=warnings_of(subject, config),
     )

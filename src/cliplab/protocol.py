@@ -31,7 +31,9 @@ class EvaluateConfig:
     precision: str | None = None  # None: float32
     batch_size: int = 64  # pictures encoded at once; changes the last digits of vectors
     workers: int | None = None  # threads that read and decode; None: one a core
-    seed: int = 0  # of the validation part and the bootstrap
+    shots: tuple[int, ...] = ()  # training pictures a class of few-shot curves; (): no curves
+    repeats: int = 5  # draws for each number of shots
+    seed: int = 0  # of the validation part, the draws and the bootstrap
     on_bad: str = "list"  # an unreadable picture is listed; "fail": it ends the run
     max_pixels: int | None = None  # larger pictures count as unreadable; None: the stated limit
     out: Path | None = None  # folder of the run; None: ./runs/DATASET-ENCODER-DATE
@@ -47,6 +49,17 @@ class EvaluateConfig:
                 f"--split {self.split} is for zero-shot alone, since the others are fitted on the "
                 "training pictures; add --classifier zero_shot."
             )
+
+        self._check_shots()
+
+    def _check_shots(self) -> None:
+        if any(n < 1 for n in self.shots) or list(self.shots) != sorted(set(self.shots)):
+            shown = ",".join(map(str, self.shots))
+            raise UsageError(f"--shots {shown}: give numbers of 1 or more, rising, as 1,2,4,8,16.")
+        if self.repeats < 1:
+            raise UsageError(f"--repeats {self.repeats}: give 1 or more.")
+        if self.shots and set(self.classifier) == {"zero_shot"}:
+            raise UsageError("--shots wants a classifier that learns: --classifier linear_probe.")
 
     def as_json(self) -> dict[str, Any]:
         """Give the fields as plain JSON types."""
@@ -99,6 +112,11 @@ def check(subject: Subject, config: EvaluateConfig) -> None:
         )
     if set(config.classifier) != {"zero_shot"}:
         _check_training(subject)
+    if config.shots:
+        from cliplab.few_shot import check_shots
+
+        labels = data.labels[task.name][data.rows(task.name, TRAIN)]
+        check_shots(labels, subject.class_names, config.shots)
 
 
 def _check_training(subject: Subject) -> None:

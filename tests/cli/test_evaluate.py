@@ -134,6 +134,57 @@ def test_finished_cells_are_not_done_again_after_a_kill(
     assert "finished before" in ended.err
 
 
+def test_few_shot_curves_are_in_the_record_the_table_and_the_csv(cliplab, photos, tiny_clip):
+    call = ("evaluate", photos, "-e", tiny_clip, "--classifier", "zero_shot,linear_probe,mixed")
+    ended = cliplab(*call, "--shots", "1,4", "--repeats", 2, "--out", "run", "--csv", "t.csv")
+    assert ended.code == 0, ended.err
+    assert "0, zero-shot" in ended.out
+    assert "±" in ended.out
+    block = json.loads(Path("run/record.json").read_text())["few_shot"]
+    assert (block["shots"], block["repeats"]) == ([1, 4], 2)
+    assert [curve["classifier"] for curve in block["curves"]] == ["linear_probe", "mixed"]
+    assert len(block["draws"]) == 4
+    with Path("t.csv").open(encoding="utf-8", newline="") as stream:
+        assert sum(bool(row["shots"]) for row in csv.DictReader(stream)) == 4
+    again = cliplab(*call, "--shots", "1", "--shots", "4", "--repeats", 2, "--json")
+    assert again.json()["few_shot"] == block
+    assert cliplab(*call, "--json").json()["few_shot"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        (("--shots", "1,50"), 1, "Give --shots 1, or add pictures"),
+        (("--shots", "4,1"), 2, "rising"),
+        (("--shots", "0"), 2, "1 or more"),
+        (("--shots", "some"), 2, "whole numbers"),
+        (("--shots", "1", "--repeats", 0), 2, "--repeats 0"),
+        (("--shots", "1", "--classifier", "zero_shot"), 2, "a classifier that learns"),
+    ],
+)
+def test_shots_that_cannot_be_are_refused_with_the_way_out(
+    cliplab, photos, tiny_clip, given, code, told
+):
+    ended = cliplab("evaluate", photos, "-e", tiny_clip, *given)
+    assert ended.code == code
+    assert told in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_temperature_and_reliability_are_in_the_record(cliplab, photos, tiny_clip):
+    record = cliplab("evaluate", photos, "-e", tiny_clip, "--json").json()
+    for result in record["results"]:
+        block = result["calibration"]
+        assert block["temperature"] > 0
+        assert block["fitted_on"] == "6 training pictures held out"
+        assert sum(row["n"] for row in block["reliability"]) == 6
+        assert all(row["few"] for row in result["per_class"])  # two pictures a class
+    alone = cliplab("evaluate", photos, "-e", tiny_clip, "--classifier", "zero_shot", "--json")
+    block = alone.json()["results"][0]["calibration"]
+    assert block["temperature"] is None
+    assert block["fitted_on"] == "no training pictures were read"
+
+
 def test_code_like_class_names_raise_a_warning_with_the_way_out(cliplab, tiny_clip, tmp_path):
     from tests.cli.conftest import make_photos
 

@@ -16,6 +16,7 @@ LEVELS = [
     {"encoders", "tokenizers", "recognizers"},
     {"embeddings", "priors"},
     {"classifiers", "report"},
+    {"few_shot"},
     {"protocol"},
     {"evaluation", "classification", "drawing"},
     {"suite", "demo"},

@@ -10,7 +10,9 @@ from cliplab.nouns import Skipped
 from cliplab.report import compare as module
 from cliplab.report.blocks import plain
 from cliplab.report.compare import compare, compare_runs
+from cliplab.report.layout import render
 from cliplab.report.record import write_run
+from cliplab.report.tables import comparison_table
 from cliplab.runtime.errors import DataError, UsageError
 
 RIGHT, ONE_WRONG, TWO_WRONG = [0, 1, 1, 0], [0, 1, 2, 0], [0, 2, 2, 0]
@@ -33,6 +35,21 @@ def test_each_classifier_is_measured_against_its_best(make, tmp_path):
         -0.25, None, None, -0.25,
     ]  # fmt: skip
     assert (found.n, found.dataset, found.class_names) == (4, "pets", ("cat", "dog", "owl"))
+
+
+def test_mcnemar_stands_beside_the_difference(make, tmp_path):
+    runs = [
+        make.run(tmp_path / name, {"knn": make.predictions(told)})
+        for name, told in (("a", TWO_WRONG), ("b", RIGHT))
+    ]
+    behind, best = compare(runs).results
+    assert best.mcnemar is None
+    assert behind.mcnemar[:2] == (0, 2)
+    assert behind.mcnemar.exact == pytest.approx(0.5)  # 2 (1/2)²
+    assert behind.mcnemar.mid_p == pytest.approx(0.25)
+    text = render(comparison_table(compare(runs)))
+    assert "McNemar" in text
+    assert "0.250" in text
 
 
 def test_one_run_alone_measures_its_classifiers_against_each_other(run):

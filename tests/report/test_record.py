@@ -45,6 +45,7 @@ def test_record_holds_what_the_design_names(record):
     assert data["results"][0]["trace"] == []
     assert probe["per_class"][2] == {
         "name": "owl", "n": 0, "correct": 0, "accuracy": None, "low": None, "high": None,
+        "few": False,
     }  # fmt: skip
     assert data["config"] == {"out": "x", "classifiers": ["zero_shot", "linear_probe"], "c": None}
     np.testing.assert_array_equal(

@@ -168,6 +168,23 @@ FixedC = Annotated[
     ),
 ]
 
+Shots = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shots",
+        help="Few-shot curves too: training pictures a class, as 1,2,4,8,16. Default: none.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Repeats = Annotated[
+    int,
+    typer.Option(
+        "--repeats",
+        help="Draws for each number of shots.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+
 Datasets = Annotated[
     list[str],
     typer.Argument(
@@ -188,7 +205,8 @@ Classifiers = Annotated[
     list[str] | None,
     typer.Option(
         "--classifier",
-        help="zero_shot, linear_probe, knn; several with commas. Default: the first two.",
+        help="zero_shot, linear_probe, mixed, knn, ridge, nearest_mean; several with commas. "
+        "Default: the first two.",
         rich_help_panel=PROTOCOL,
     ),
 ]
@@ -263,3 +281,13 @@ AllClasses = Annotated[
 def split_commas(values: Iterable[str]) -> tuple[str, ...]:
     """`a,b` given once and `a` `b` given apart mean the same."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def whole_numbers(name: str, values: Iterable[str]) -> tuple[int, ...]:
+    """Whole numbers given with commas or apart; anything else is refused by the option's name."""
+    from cliplab.runtime.errors import UsageError
+
+    given = split_commas(values)
+    if not all(text.isascii() and text.lstrip("-").isdigit() for text in given):
+        raise UsageError(f"{name} {','.join(given)}: give whole numbers, as 1,2,4,8,16.")
+    return tuple(int(text) for text in given)

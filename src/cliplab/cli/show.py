@@ -35,7 +35,7 @@ def records(found: Sequence[Record], *, json: bool, all_classes: bool) -> None:
     """Print one evaluation overall and by class, or the table of several."""
     from cliplab.report.headline import skipped_note
     from cliplab.report.layout import print_tables
-    from cliplab.report.tables import evaluation_table, per_class_table, suite_table
+    from cliplab.report.tables import evaluation_table, few_note, per_class_table, suite_table
 
     if json:
         as_json(found[0].data if len(found) == 1 else [record.data for record in found])
@@ -47,11 +47,27 @@ def records(found: Sequence[Record], *, json: bool, all_classes: bool) -> None:
         print_tables(evaluation_table(found[0]))
         print()
         print_tables(per_class_table(found[0], all_classes=all_classes))
+        if note := few_note([result["per_class"] for result in found[0]["results"]]):
+            print(note)
     print()
     for record in found:
+        _few_shot(record, several=len(found) > 1)
         if note := skipped_note(record["skipped"]):
             print(f"{record['dataset']['name']}: {note}")
         print(f"record: {record.run / 'record.json'}")
+
+
+def _few_shot(record: Record, *, several: bool) -> None:
+    """Print a record's few-shot curves, where it has any."""
+    from cliplab.report.few_shot import few_shot_notes, few_shot_table
+    from cliplab.report.layout import print_tables
+
+    if not record.data.get("few_shot"):
+        return
+    if several:
+        print(f"{record['dataset']['name']} by {record['encoder']['name']}:")
+    print_tables(few_shot_table(record))
+    print("\n".join(few_shot_notes(record)) + "\n")
 
 
 def run_list(entries: Sequence[RunEntry], root: Path, *, json: bool) -> None:
@@ -70,7 +86,7 @@ def run_list(entries: Sequence[RunEntry], root: Path, *, json: bool) -> None:
 def comparison(found: Comparison, *, json: bool, all_classes: bool) -> None:
     """Print runs side by side, overall and by class."""
     from cliplab.report.layout import print_tables
-    from cliplab.report.tables import comparison_per_class_table, comparison_table
+    from cliplab.report.tables import comparison_per_class_table, comparison_table, few_note
 
     if json:
         as_json(found)
@@ -79,6 +95,8 @@ def comparison(found: Comparison, *, json: bool, all_classes: bool) -> None:
     print_tables(comparison_table(found))
     print()
     print_tables(comparison_per_class_table(found, all_classes=all_classes))
+    if note := few_note([result.per_class for result in found.results]):
+        print(note)
 
 
 def classified(answer: Classified, *, json: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cliplab.datasets.splits import untrained_classes
+from cliplab.metrics.classification import few_pictures
 from cliplab.nouns import Dataset, Encoder, Prompts, Result, digest_of
 
 
@@ -89,9 +90,10 @@ def result_block(result: Result, trace: Sequence[Mapping[str, Any]] = ()) -> dic
     return {
         "classifier": {"name": result.classifier, "settings": result.settings},
         "metrics": {name: measure._asdict() for name, measure in result.metrics.items()},
-        "per_class": [row._asdict() for row in result.per_class],
+        "per_class": [{**row._asdict(), "few": few_pictures(row)} for row in result.per_class],
         "trace": list(trace),
         "confusion": confusion_cells(result.confusion),
+        "calibration": result.calibration,
     }
 
 

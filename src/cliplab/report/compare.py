@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cliplab.metrics.intervals import paired_difference
+from cliplab.metrics.significance import McNemar, mcnemar
 from cliplab.nouns import Measure, Record
 from cliplab.report.record import Run, read_run
 from cliplab.report.runs import RUNS, find_run, latest_run, list_runs
@@ -33,6 +34,7 @@ class Compared:
     pictures_per_second: float | None
     difference: Measure | None  # top-1 minus that of the best of its group; None: it is the best
     best: bool  # of its group
+    mcnemar: McNemar | None = None  # against that best, "a" being this result
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,11 @@ def compare(runs: Iterable[Run], *, seed: int = 0) -> Comparison:
     results = []
     for position, (group, entry) in enumerate(zip(groups, entries, strict=True)):
         mine, ahead = told[position], told[best[group]]
-        difference = None
+        difference, test = None, None
         if mine is not ahead:
             difference = paired_difference(mine.correct, ahead.correct, seed)
-        results.append(_compared(mine.record, entry, difference))
+            test = mcnemar(mine.correct, ahead.correct)
+        results.append(_compared(mine.record, entry, difference, test))
     dataset = records[0]["dataset"]
     return Comparison(
         dataset=dataset["name"],
@@ -148,7 +151,12 @@ def _best(groups: Sequence[str | None], correct: Sequence[np.ndarray]) -> dict[s
     return best
 
 
-def _compared(record: Record, entry: Mapping[str, Any], difference: Measure | None) -> Compared:
+def _compared(
+    record: Record,
+    entry: Mapping[str, Any],
+    difference: Measure | None,
+    test: McNemar | None,
+) -> Compared:
     return Compared(
         run=record.run,
         encoder=record["encoder"]["name"],
@@ -158,6 +166,7 @@ def _compared(record: Record, entry: Mapping[str, Any], difference: Measure | No
         pictures_per_second=record["timings"]["pictures_per_second"],
         difference=difference,
         best=difference is None,
+        mcnemar=test,
     )
 
 

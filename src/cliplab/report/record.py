@@ -49,6 +49,7 @@ def make_record(
     seed: int,
     skipped: Mapping[str, Sequence[Skipped]] | None = None,
     traces: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    few_shot: object = None,
     warnings: Sequence[str] = (),
     created: datetime | None = None,
 ) -> Record:
@@ -74,6 +75,8 @@ def make_record(
         Split → pictures that could not be read.
     traces
         Classifier → what its search for settings tried, in order.
+    few_shot
+        Curves over draws of few training pictures; None: not asked for.
     warnings
         What the user was warned of.
     created
@@ -104,6 +107,7 @@ def make_record(
         "versions": versions,
         "seed": seed,
         "results": [result_block(r, traces.get(r.classifier, ())) for r in results],
+        "few_shot": few_shot,
     }
     record = Record(plain(data))
     validate(record.data)
