@@ -25,6 +25,7 @@ from cliplab.runtime.errors import DataError, UnknownName
 
 _NOT_MEMBERS = (
     "family", "selection", "estimator", "candidates", "trials", "few_labels", "held_out",
+    "out_of_fold",
 )  # fmt: skip
 
 
