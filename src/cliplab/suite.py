@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cliplab.evaluation import Told, evaluate, open_encoder
 from cliplab.nouns import Encoder, Record, digest_of
-from cliplab.protocol import EvaluateConfig, open_subject
+from cliplab.protocol import EvaluateConfig, is_retrieval, open_subject
 from cliplab.runtime.errors import CliplabError, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import locked, read_json, write_json
@@ -43,14 +43,16 @@ def evaluate_all(
     told
         Called with the headline of each cell before its work begins.
     """
-    from cliplab.report.tables import write_suite_csv
+    from cliplab.report.found import retrieval_rows
+    from cliplab.report.tables import suite_rows, write_csv
 
     if len(datasets) == len(encoders) == 1:
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
     else:
         records = _all_cells(datasets, encoders, config, told)
     if csv:
-        write_suite_csv(csv, records)
+        found = "retrieval" in records[0].data
+        write_csv(csv, retrieval_rows(records) if found else suite_rows(records))
     return records
 
 
@@ -59,8 +61,9 @@ def _all_cells(
 ) -> list[Record]:
     if config.weights and len(encoders) > 1:
         raise UsageError("--weights goes with one encoder; give one --encoder, or no --weights.")
-    for name in datasets:  # a wrong name is said before the first long cell
-        open_subject(name, config)
+    subjects = [open_subject(name, config) for name in datasets]  # a wrong name is said at once
+    if len({is_retrieval(subject.dataset, subject.task) for subject in subjects}) > 1:
+        raise UsageError("Retrieval has a table of its own: evaluate :retrieval tasks apart.")
     records = []
     with _progress_of(datasets, encoders, config) as cells:
         for encoder in encoders:
@@ -96,6 +99,8 @@ class _Cells:
         key = f"{dataset} × {encoder}"
         subject = open_subject(dataset, self.config)
         content = subject.dataset.content_digest()
+        if subject.lesson is not None:
+            content += subject.lesson.dataset.content_digest()
         if (record := self._finished(key, content)) is not None:
             say(f"{key}: finished before, {record.run}")
             return record

@@ -14,8 +14,8 @@ import pytest
 def test_help_lists_every_command(cliplab):
     ended = cliplab("--help")
     assert ended.code == 0
-    for name in ("demo", "evaluate", "classify", "compare", "embed", "train", "datasets",
-                 "prepare", "encoders", "runs"):  # fmt: skip
+    for name in ("demo", "evaluate", "classify", "compare", "transfer", "audit", "embed", "train",
+                 "datasets", "prepare", "encoders", "runs"):  # fmt: skip
         assert name in ended.out
 
 
@@ -92,7 +92,8 @@ def test_classify_by_captions(cliplab, photos, tiny_clip):
     with Path("out.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["path"] for row in rows] == answer["ids"]
-    assert set(rows[0]) == {"path", "label", "probability", "red", "blue"}
+    assert list(rows[0]) == ["path", "label", "probability", "second", "second_probability"]
+    assert all(float(row["probability"]) >= float(row["second_probability"]) for row in rows)
 
 
 def test_classify_equals_similarity(cliplab, photos, tiny_clip):
@@ -127,7 +128,9 @@ def test_classify_lists_what_it_cannot_read(cliplab, photos, tiny_clip):
 def test_flags_equal_fields():
     import inspect
 
+    from cliplab.audit import AuditConfig
     from cliplab.classification import ClassifyConfig
+    from cliplab.cli.audit import audit
     from cliplab.cli.classify import classify
     from cliplab.cli.evaluate import evaluate
     from cliplab.cli.train import clip
@@ -137,11 +140,13 @@ def test_flags_equal_fields():
     beside = {
         evaluate: {"datasets", "encoder", "csv", "all_classes", "json"},
         classify: {"images", "csv", "json"},
+        audit: {"dataset", "encoder", "csv", "json"},
         clip: {"dataset", "out", "home", "json"},
     }
     for command, config in (
         (evaluate, EvaluateConfig),
         (classify, ClassifyConfig),
+        (audit, AuditConfig),
         (clip, ContrastiveConfig),
     ):
         flags = inspect.signature(command).parameters

@@ -11,12 +11,13 @@ def evaluate(
     encoder: options.Encoders = None,
     weights: options.Weights = None,
     classifier: options.Classifiers = None,
+    train_on: options.TrainOn = None,
     split: options.Split = "test",
     prompt: options.Prompt = None,
     prompts: options.PromptSet = None,
     classes: options.Classes = None,
     deduplicate: options.Deduplicate = False,
-    features: options.Features = "pre",
+    features: options.Features = None,
     normalize: options.Normalize = False,
     c: options.FixedC = None,
     shots: options.Shots = None,
@@ -44,6 +45,7 @@ def evaluate(
 
     config = EvaluateConfig(
         classifier=options.split_commas(classifier or ("zero_shot", "linear_probe")),
+        train_on=train_on,
         split=split,
         prompt=tuple(prompt or ()),
         prompts=prompts,

@@ -144,10 +144,11 @@ Runs = Annotated[
 ]
 
 Features = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--features",
-        help="What the probe reads: pre (before the projection, as in CLIP's paper) or post.",
+        help="What is read: pre (before the projection) or post. Default: pre for the probe, as in "
+        "CLIP's paper; post for retrieval.",
         rich_help_panel=PROTOCOL,
     ),
 ]
@@ -201,12 +202,46 @@ Dataset = Annotated[
         "`:task` after it chooses the labels.",
     ),
 ]
+Domains = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATASET...",
+        help="A data set with parts (domainnet), a folder whose folders are domains with the same "
+        "class folders, or a DATASET for each domain.",
+    ),
+]
+Trained = Annotated[
+    str,
+    typer.Option(
+        "--classifier",
+        help="What is trained on each domain: linear_probe, knn, ….",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+OutCells = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Folder of the cells' runs. Default: ./runs/transfer-DATASET-ENCODER-DIGEST.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Classifiers = Annotated[
     list[str] | None,
     typer.Option(
         "--classifier",
         help="zero_shot, linear_probe, mixed, knn, ridge, nearest_mean; several with commas. "
         "Default: the first two.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+TrainOn = Annotated[
+    str | None,
+    typer.Option(
+        "--train-on",
+        metavar="DATASET",
+        help="Fit the probe on the training pictures of another data set; classes are matched by "
+        "name.",
         rich_help_panel=PROTOCOL,
     ),
 ]

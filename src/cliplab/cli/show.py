@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from cliplab.runtime.progress import say
 
 if TYPE_CHECKING:
+    from cliplab.audit import Audit
     from cliplab.classification import Classified
     from cliplab.datasets.check import Address
     from cliplab.demo import Demonstration
     from cliplab.nouns import Record
     from cliplab.report.compare import Comparison
     from cliplab.report.runs import RunEntry
+    from cliplab.transfer import Transfer
 
 
 def as_json(value: object) -> None:
@@ -33,6 +35,7 @@ def line(json_wanted: bool) -> Callable[[str], None]:
 
 def records(found: Sequence[Record], *, json: bool, all_classes: bool) -> None:
     """Print one evaluation overall and by class, or the table of several."""
+    from cliplab.report.found import landmarks_table, retrieval_table
     from cliplab.report.headline import skipped_note
     from cliplab.report.layout import print_tables
     from cliplab.report.tables import evaluation_table, few_note, per_class_table, suite_table
@@ -41,7 +44,12 @@ def records(found: Sequence[Record], *, json: bool, all_classes: bool) -> None:
         as_json(found[0].data if len(found) == 1 else [record.data for record in found])
         return
     print()
-    if len(found) > 1:
+    if "retrieval" in found[0].data:
+        print_tables(retrieval_table(found))
+        if len(found) == 1 and found[0]["retrieval"]["groups"]:
+            print()
+            print_tables(landmarks_table(found[0]))
+    elif len(found) > 1:
         print_tables(suite_table(found))
     else:
         print_tables(evaluation_table(found[0]))
@@ -99,6 +107,48 @@ def comparison(found: Comparison, *, json: bool, all_classes: bool) -> None:
         print(note)
 
 
+def transfer(found: Transfer, *, csv: Path | None, json: bool) -> None:
+    """Print the matrix of a transfer, trained on by tested on."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.matrix import matrix_caption, matrix_rows, matrix_table
+    from cliplab.report.tables import write_csv
+
+    rows = matrix_rows(found.cells)
+    if csv:
+        write_csv(csv, rows)
+    if json:
+        about = {key: value for key, value in found._asdict().items() if key != "cells"}
+        as_json({**about, "cells": rows})
+        return
+    print(f"\n{matrix_caption(found.classifier)}")
+    print_tables(matrix_table(found.domains, found.cells))
+    print(f"\nrecords: {found.folder}")
+
+
+def audit(found: Audit, csv: Path, *, json: bool) -> None:
+    """Print how much was found of each kind, and the first of each."""
+    from cliplab.report.layout import lay_out, print_tables
+
+    if json:
+        as_json({**found._asdict(), "review": csv})
+        return
+    print(
+        f"{found.dataset}:{found.task} · {found.n:,} pictures, {found.n_labelled:,} with a label · "
+        f"encoder {found.encoder} · near-duplicates from a cosine of {found.threshold}\n"
+    )
+    counts = [[kind, f"{n:,}"] for kind, n in found.counts.items()]
+    counts.insert(2, ["  across splits", f"{found.n_across_splits:,}"])
+    print_tables(lay_out(["kind"], ["found"], counts))
+    shown = [one for kind in found.counts for one in found.first(kind, 5)]
+    if shown:
+        print("\nThe first of each kind:\n")
+        rows = [[one.kind, one.path or one.given, one.reason, one.other_path] for one in shown]
+        print_tables(lay_out(["kind", "picture or class", "why", "the other one"], [], rows))
+    for note in found.notes:
+        print(f"\n{note}")
+    print(f"\nreview: {csv}")
+
+
 def classified(answer: Classified, *, json: bool) -> None:
     """Print the probability of each label for each picture."""
     from cliplab.report.layout import lay_out, percent, print_tables
@@ -111,6 +161,8 @@ def classified(answer: Classified, *, json: bool) -> None:
         print(picture)
         print_tables(lay_out(["label"], ["%"], [[name, percent(p)] for name, p in row]))
         print()
+    if answer.note:
+        print(answer.note)
     for skipped in answer.skipped:
         print(f"skipped {skipped.id}: {skipped.reason}")
 

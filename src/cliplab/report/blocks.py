@@ -50,6 +50,22 @@ def dataset_block(
     }
 
 
+def searched_block(dataset: Dataset, task: str, split: str, n: int) -> dict[str, Any]:
+    """Block `dataset` of a record of retrieval: n pictures searched, none of them by its label."""
+    return {
+        "name": dataset.name,
+        "task": task,
+        "split": split,
+        "n": n,
+        "n_total": len(dataset),
+        "digest": dataset.content_digest(),
+        "split_origin": dataset.split_origin,
+        "class_names": [],
+        "licence": dataset.card.licence,
+        "location": None if dataset.location is None else str(dataset.location),
+    }
+
+
 def _pictures_digest(dataset: Dataset, task: str, rows: np.ndarray) -> str:
     """Hex SHA-256 over id, picture and label of those rows, whatever their order."""
     columns = (dataset.ids[rows], dataset.digests[rows], dataset.labels[task][rows])

@@ -96,6 +96,12 @@ def compare(runs: Iterable[Run], *, seed: int = 0) -> Comparison:
     """
     records, told = [], []
     for run in runs:
+        if "retrieval" in run.record.data:
+            raise DataError(
+                f"{run.record.run} scored retrieval, and runs are compared by their classifiers. "
+                "Name runs of classifiers. `cliplab evaluate NAME:retrieval` with several "
+                "--encoder puts retrieval side by side."
+            )
         records.append(run.record)
         told += _told(run)
     if not records:

@@ -51,6 +51,8 @@ def make_record(
     traces: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     few_shot: object = None,
     warnings: Sequence[str] = (),
+    trained_on: Mapping[str, Any] | None = None,
+    retrieval: Mapping[str, Any] | None = None,
     created: datetime | None = None,
 ) -> Record:
     """Put the parts of an evaluation together as a record that obeys the schema.
@@ -79,6 +81,10 @@ def make_record(
         Curves over draws of few training pictures; None: not asked for.
     warnings
         What the user was warned of.
+    trained_on
+        The data set that classifiers were fitted on, where it is another than was scored.
+    retrieval
+        How well pictures were found, where that was measured instead of classifiers.
     created
         Default: now.
 
@@ -109,6 +115,8 @@ def make_record(
         "results": [result_block(r, traces.get(r.classifier, ())) for r in results],
         "few_shot": few_shot,
     }
+    optional = {"trained_on": trained_on, "retrieval": retrieval}
+    data |= {key: value for key, value in optional.items() if value is not None}
     record = Record(plain(data))
     validate(record.data)
     return record

@@ -34,7 +34,7 @@ class RunEntry(NamedTuple):
     split: str | None = None
     n: int | None = None  # pictures scored
     encoder: str | None = None
-    top1: dict[str, float | None] | None = None  # by classifier, in 0..1
+    top1: dict[str, float | None] | None = None  # by classifier, in 0..1; of retrieval its measure
     test_set: str | None = None  # digest of pictures, labels, classes: equal, then comparable
 
     @property
@@ -117,6 +117,9 @@ def _entry(folder: Path) -> RunEntry:
 def _complete_entry(folder: Path, data: dict[str, Any]) -> RunEntry:
     created = datetime.fromisoformat(data["created"])
     results = data["results"]
+    told = {r["classifier"]["name"]: r["metrics"]["top1"]["value"] for r in results}
+    for name, measure in list(data.get("retrieval", {}).get("metrics", {}).items())[:1]:
+        told[name] = measure["value"]
     return RunEntry(
         folder=folder,
         state=COMPLETE,
@@ -126,7 +129,7 @@ def _complete_entry(folder: Path, data: dict[str, Any]) -> RunEntry:
         split=data["dataset"]["split"],
         n=data["dataset"]["n"],
         encoder=data["encoder"]["name"],
-        top1={r["classifier"]["name"]: r["metrics"]["top1"]["value"] for r in results},
+        top1=told,
         test_set=_test_set(data),
     )
 

@@ -275,10 +275,16 @@ def write_suite_csv(path: Path, records: Sequence[Record]) -> None:
     write_csv(path, rows)
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the same keys as CSV, atomically; None becomes an empty cell."""
+def write_csv(
+    path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> None:
+    """Write rows with the same keys as CSV, atomically; None becomes an empty cell.
+
+    `columns` are named in the first line even where there are no rows.
+    """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    names = columns or (list(rows[0]) if rows else [])
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode("utf-8"))
