@@ -44,15 +44,17 @@ def evaluate_all(
         Called with the headline of each cell before its work begins.
     """
     from cliplab.report.found import retrieval_rows
-    from cliplab.report.tables import suite_rows, write_csv
+    from cliplab.report.tables import write_csv, write_suite_csv
 
     if len(datasets) == len(encoders) == 1:
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
     else:
         records = _all_cells(datasets, encoders, config, told)
     if csv:
-        found = "retrieval" in records[0].data
-        write_csv(csv, retrieval_rows(records) if found else suite_rows(records))
+        if "retrieval" in records[0].data:
+            write_csv(csv, retrieval_rows(records))
+        else:
+            write_suite_csv(csv, records)
     return records
 
 

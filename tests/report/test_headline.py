@@ -46,7 +46,7 @@ def test_classes_that_a_probe_could_not_learn_are_named(make):
     assert headline(about).endswith("1 class without training pictures (t-shirt)")
     several = {**about, "dataset": make.dataset_block(untrained=["a", "b", "c"])}
     assert headline(several).endswith("3 classes without training pictures (a, b, …)")
-    for change in ({"classifiers": ["zero_shot"]}, {"trained_on": {"name": "other"}}):
+    for change in ({"classifiers": ["zero_shot"]}, {"trained_on": {"name": "other", "n": 4}}):
         assert "without training" not in headline(about | change)
 
 
