@@ -180,8 +180,8 @@ def _of_run(config: ClassifyConfig, encoder: Encoder | None) -> _Answer:
 
 def _calibration(record: Record) -> tuple[float | None, str]:
     """Temperature of a run's probe, and how far its probabilities are to be trusted."""
-    entry = next(r for r in record["results"] if r["classifier"]["name"] == "linear_probe")
-    block = entry.get("calibration") or {}
+    entries = {entry["classifier"]["name"]: entry for entry in record["results"]}
+    block = entries.get("linear_probe", {}).get("calibration") or {}
     if (temperature := block.get("temperature")) is None:
         return None, f"probabilities are not calibrated: {block.get('fitted_on', 'an older run')}"
     note = f"probabilities calibrated on {block['fitted_on']} (temperature {temperature:.2f})"

@@ -259,3 +259,49 @@ def test_transfer_over_the_parts_of_domainnet(cliplab, tiny_clip, tmp_path, monk
     call = ("evaluate", "domainnet/sketch", "--train-on", "domainnet/real", "-e", tiny_clip)
     record = cliplab(*call, "--json").json()
     assert record["trained_on"]["name"] == "domainnet/real"
+
+
+# ------------------------------------------------------------------------------- classify
+
+
+def test_a_runs_probe_labels_new_pictures_with_calibrated_probabilities(
+    cliplab, photos, tiny_clip, tmp_path
+):
+    import numpy as np
+
+    from cliplab.metrics.calibration import tempered
+    from cliplab.report.predictions import read_predictions
+
+    hard = make_photos(tmp_path / "hard", n=20, seed=3)
+    for path in sorted(hard.rglob("*.png"))[::4]:  # every fourth picture shows another class
+        shutil.copy(photos / "red" / f"{int(path.stem) % 12:02}.png", path)
+    assert cliplab("evaluate", hard, "-e", tiny_clip).code == 0
+    run = next(Path("runs").iterdir())
+    record = json.loads((run / "record.json").read_text())
+    entry = next(r for r in record["results"] if r["classifier"]["name"] == "linear_probe")
+    temperature = entry["calibration"]["temperature"]
+    assert temperature != pytest.approx(1, abs=1e-3)
+    ended = cliplab("classify", hard, "--with", "latest", "--csv", "labels.csv", "--json")
+    answer = ended.json()
+    assert answer["temperature"] == temperature
+    assert "calibrated on" in answer["note"]
+    told = read_predictions(run)["linear_probe"]
+    expected = np.exp(tempered(told.scores, temperature))
+    place = {path: i for i, path in enumerate(answer["ids"])}
+    rows = [place[str(hard / id_)] for id_ in told.ids]
+    assert np.abs(np.array(answer["probabilities"])[rows] - expected).max() < 1e-4
+    lines = rows_of("labels.csv")
+    assert [line["path"] for line in lines] == answer["ids"]
+    assert list(lines[0]) == ["path", "label", "probability", "second", "second_probability"]
+    first = answer["probabilities"][0]
+    assert float(lines[0]["probability"]) == pytest.approx(max(first), abs=1e-6)
+    assert float(lines[0]["second_probability"]) == pytest.approx(sorted(first)[-2], abs=1e-6)
+    assert "calibrated on" in cliplab("classify", hard, "--with", "latest").out
+
+
+def test_a_probe_that_could_not_be_calibrated_says_so(cliplab, tiny_clip, tmp_path):
+    few = make_photos(tmp_path / "few", n=2)
+    assert cliplab("evaluate", few, "-e", tiny_clip).code == 0
+    answer = cliplab("classify", few, "--with", "latest", "--json").json()
+    assert answer["temperature"] is None
+    assert "not calibrated" in answer["note"]
