@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +85,7 @@ def evaluate(
     clock("embedding")
     judged = _judge(subject, eye, seen, class_vectors, config)
     clock("classifiers")
-    results = [_scored(one, config.seed) for one in judged]
+    results = [_scored(one, subject.catch_all, config.seed) for one in judged]
     clock("metrics")
     return _write(subject, eye, seen, judged, results, config, clock)
 
@@ -208,11 +208,18 @@ def _judge(
     return judged
 
 
-def _scored(one: _Judged, seed: int) -> Result:
-    from cliplab.metrics.scores import score
+def _scored(one: _Judged, catch_all: Sequence[int], seed: int) -> Result:
+    from cliplab.metrics.scores import score, score_without
 
     scores = score(one.predictions, seed)
-    return Result(one.name, one.fitted.settings, scores.metrics, scores.per_class, scores.confusion)
+    return Result(
+        one.name,
+        one.fitted.settings,
+        scores.metrics,
+        scores.per_class,
+        scores.confusion,
+        score_without(one.predictions, catch_all, seed),
+    )
 
 
 # ------------------------------------------------------------------------------- the record

@@ -61,6 +61,11 @@ class Subject(NamedTuple):
     class_names: tuple[str, ...]  # C names as they stand in captions and tables
     prompts: Prompts
 
+    @property
+    def catch_all(self) -> tuple[int, ...]:
+        """Labels of the classes that hold what fits no other."""
+        return tuple(self.task.class_names.index(name) for name in self.task.catch_all)
+
 
 def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subject:
     """Find the data set and task by name; settle class names and prompts by their one rule."""

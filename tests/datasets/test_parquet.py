@@ -56,7 +56,7 @@ def test_round_trip_of_tasks_that_differ(make_dataset, tmp_path, home):
     outside = np.array([("train", "test", "")[i % 3] for i in range(12)], dtype=object)
     dataset = replace(
         dataset,
-        tasks={**dataset.tasks, "style": Task("style", ("old", "new"))},
+        tasks={**dataset.tasks, "style": Task("style", ("old", "new"), catch_all=("new",))},
         labels={**dataset.labels, "style": np.where(outside == "", -1, np.arange(12) % 2)},
         splits={**dataset.splits, "style": outside},
         captions=None,

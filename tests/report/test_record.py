@@ -169,3 +169,14 @@ def test_the_record_appears_after_the_predictions(run, monkeypatch):
     monkeypatch.setattr(type(folder), "replace", watched)
     write_run(folder, run.record, run.predictions)
     assert seen == [(PREDICTIONS, False), (FILE, False)]
+
+
+def test_what_is_without_the_catch_all_class_is_in_the_record_and_checked(make, tmp_path):
+    told = {"zero_shot": make.predictions([0, 1, 2, 0])}
+    record = make.run(tmp_path / "run", told, catch_all="cat").record
+    rest = record["results"][0]["without_catch_all"]
+    assert (rest["classes"], rest["n"], rest["metrics"]["top1"]["value"]) == (["cat"], 2, 0.4)
+    del rest["n"]
+    with pytest.raises(DataError, match="'n' is a required property"):
+        validate(record.data)
+    assert "without_catch_all" not in make.run(tmp_path / "other", told).record["results"][0]

@@ -109,12 +109,14 @@ def _task(found: dict[str, Any]) -> Task:
     if prompts is not None:
         per_class = {name: tuple(texts) for name, texts in prompts["per_class"].items()}
         prompts = Prompts(prompts["name"], tuple(prompts["templates"]), per_class)
-    return Task(found["name"], tuple(found["class_names"]), prompts)
+    catch_all = tuple(found.get("catch_all", ()))
+    return Task(found["name"], tuple(found["class_names"]), prompts, catch_all)
 
 
 def _tasks_json(dataset: Dataset) -> list[dict[str, Any]]:
     found = []
     for name, task in dataset.tasks.items():
         prompts = None if task.prompts is None else asdict(task.prompts)
-        found.append({"name": name, "class_names": list(task.class_names), "prompts": prompts})
+        entry = {"name": name, "class_names": list(task.class_names), "prompts": prompts}
+        found.append(entry | ({"catch_all": list(task.catch_all)} if task.catch_all else {}))
     return found
