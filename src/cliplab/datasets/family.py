@@ -71,12 +71,13 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
         readings.append((before, after))
     for base, task in readings:
         if base and os.path.isdir(_path(base)):  # noqa: PTH112 (never raises)
-            return _with_task(_open_folder(base, place, task), task)
+            found = _open_folder(base, place, task)
+            return _with_task(found, task, _name_under(_path(base), place), place)
     if spec.startswith(HUB):
         return _open_hub(spec, place)
     for base, task in readings:
         if (dataset := _open_named(base, place)) is not None:
-            return _with_task(dataset, task)
+            return _with_task(dataset, task, base, place)
     if os.path.isfile(_path(spec)):  # noqa: PTH113
         check_folder(_path(spec))  # says that it is a file
     known = [entry.name for entry in catalogue(place)]
@@ -102,8 +103,18 @@ def _path(name: str) -> Path:
         return Path(name)
 
 
-def _with_task(dataset: Dataset, task: str | None) -> Opened:
-    return Opened(dataset, dataset.task(task).name)
+def _with_task(dataset: Dataset, task: str | None, name: str | None, home: Path) -> Opened:
+    """Choose the task; prompts are those of the files that go by `name`, where there are some."""
+    from cliplab.datasets.words import with_prompts
+
+    found = dataset if name is None else with_prompts(dataset, name, home)
+    return Opened(found, found.task(task).name)
+
+
+def _name_under(folder: Path, home: Path) -> str | None:
+    """Name of the data set that was prepared in this folder; None: a folder of the user's."""
+    root, place = (home / "datasets").absolute(), folder.absolute()
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else None
 
 
 def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
@@ -125,7 +136,8 @@ def _open_hub(spec: str, home: Path) -> Opened:
     repository, _, label = spec.removeprefix(HUB).partition(":")
     if not repository:
         raise UsageError(f"{spec!r} names no data set of the hub; write hf:owner/name.")
-    return _with_task(open_hub(HUB + repository, home=home, label=label or None), label or None)
+    dataset = open_hub(HUB + repository, home=home, label=label or None)
+    return _with_task(dataset, label or None, HUB + repository, home)
 
 
 def _open_named(name: str, home: Path) -> Dataset | None:
