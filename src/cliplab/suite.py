@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cliplab.evaluation import Told, evaluate, open_encoder
 from cliplab.nouns import Encoder, Record, digest_of
-from cliplab.protocol import EvaluateConfig, open_subject
+from cliplab.protocol import EvaluateConfig, Subject, open_subject
 from cliplab.runtime.errors import CliplabError, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import locked, read_json, write_json
@@ -25,6 +25,7 @@ def evaluate_all(
     config: EvaluateConfig,
     *,
     csv: Path | None = None,
+    keep: bool = False,
     told: Told = lambda _line: None,
 ) -> list[Record]:
     """Evaluate each encoder on each data set; records in the order of encoders, then data sets.
@@ -40,29 +41,37 @@ def evaluate_all(
         One protocol for all. With several cells, `out` is the folder that holds the runs.
     csv
         Where the table of all cells is written as well, one row a data set, encoder, classifier.
+    keep
+        Whether finished cells are kept for later calls with this protocol over any data sets. Such
+        a cell is done again when its pictures, class names or prompts change, by another version
+        of cliplab, or where its run is no longer there.
     told
         Called with the headline of each cell before its work begins.
     """
     from cliplab.report.tables import write_suite_csv
 
-    if len(datasets) == len(encoders) == 1:
+    if len(datasets) == len(encoders) == 1 and not keep:
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
     else:
-        records = _all_cells(datasets, encoders, config, told)
+        records = _all_cells(datasets, encoders, config, keep, told)
     if csv:
         write_suite_csv(csv, records)
     return records
 
 
 def _all_cells(
-    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig, told: Told
+    datasets: Sequence[str],
+    encoders: Sequence[str],
+    config: EvaluateConfig,
+    keep: bool,
+    told: Told,
 ) -> list[Record]:
     if config.weights and len(encoders) > 1:
         raise UsageError("--weights goes with one encoder; give one --encoder, or no --weights.")
     for name in datasets:  # a wrong name is said before the first long cell
         open_subject(name, config)
     records = []
-    with _progress_of(datasets, encoders, config) as cells:
+    with _progress_of(datasets, encoders, config, keep) as cells:
         for encoder in encoders:
             eye = _Lazily(partial(open_encoder, encoder, config))
             records += [cells.do(dataset, encoder, eye, told) for dataset in datasets]
@@ -95,7 +104,7 @@ class _Cells:
         """Read the record of a finished cell, or evaluate it."""
         key = f"{dataset} × {encoder}"
         subject = open_subject(dataset, self.config)
-        content = subject.dataset.content_digest()
+        content = _content(subject)
         if (record := self._finished(key, content)) is not None:
             say(f"{key}: finished before, {record.run}")
             return record
@@ -122,15 +131,25 @@ class _Cells:
             return None
 
 
+def _content(subject: Subject) -> str:
+    """Hex SHA-256 of what a cell's numbers come from but for the protocol."""
+    words = [subject.class_names, dataclasses.asdict(subject.prompts)]
+    return digest_of([subject.dataset.content_digest(), subject.task.name, words])
+
+
 @contextmanager
 def _progress_of(
-    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig
+    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig, keep: bool
 ) -> Iterator[_Cells]:
+    from cliplab import __version__
+
     root = config.out or RUNS
     weights = config.weights.stat() if config.weights and config.weights.exists() else None
     version = weights and [weights.st_size, weights.st_mtime_ns]
-    call = [list(datasets), list(encoders), config.as_json(), version]
-    path = root / f".suite-{digest_of(call)[:16]}.json"
+    call: list[object] = [list(encoders), config.as_json(), version]
+    call.append(__version__ if keep else list(datasets))
+    path = root / f".{'kept' if keep else 'suite'}-{digest_of(call)[:16]}.json"
     with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {root}")):
         yield _Cells(path, config)
-        path.unlink(missing_ok=True)
+        if not keep:
+            path.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ LEVELS = [
     {"protocol"},
     {"evaluation", "classification", "drawing"},
     {"suite", "demo"},
+    {"reproduction"},
     {"cli"},
     {"__main__"},
 ]

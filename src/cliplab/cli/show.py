@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from cliplab.demo import Demonstration
     from cliplab.nouns import Record
     from cliplab.report.compare import Comparison
+    from cliplab.report.reported import BesideReported
     from cliplab.report.runs import RunEntry
+    from cliplab.reproduction import Reproduction
 
 
 def as_json(value: object) -> None:
@@ -78,6 +80,49 @@ def comparison(found: Comparison, *, json: bool, all_classes: bool) -> None:
     print_tables(comparison_table(found))
     print()
     print_tables(comparison_per_class_table(found, all_classes=all_classes))
+
+
+def beside_reported(found: Sequence[BesideReported], *, json: bool) -> None:
+    """Print runs beside the reported results, each with what differs in candidates and counts."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.reported_tables import LEGEND, reported_table
+
+    if json:
+        as_json(found[0] if len(found) == 1 else found)
+        return
+    for beside in found:
+        print(f"{beside.dataset}:{beside.task} ({beside.split}) · {beside.encoder} · {beside.run}")
+        print(f"reported: {beside.source}\n")
+        print_tables(reported_table(beside.numbers))
+        print(f"\n{LEGEND}\n")
+        for note in beside.notes:
+            print(f"- {note}")
+        print()
+
+
+def reproduction(found: Reproduction, *, json: bool) -> None:
+    """Print the reported tables beside ours, what differs, and what is not prepared."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.reported_tables import LEGEND, reproduced_tables
+
+    if json:
+        as_json(found)
+        return
+    print(f"\n{found.encoder} · reported: {found.source}\n")
+    for title, table in reproduced_tables(found.tables):
+        print(f"{title}\n")
+        print_tables(table)
+        print()
+    print(f"{LEGEND}\n")
+    notes: dict[str, list[str]] = {}
+    for part in found.tables:
+        for note in part.notes:
+            notes.setdefault(note, []).append(part.dataset)
+    for note, whose in notes.items():
+        print(f"- {whose[0]}: {note}" if len(whose) == 1 else f"- {note}")
+    commands = dict.fromkeys(part.prepare for part in found.tables if part.prepare)
+    if commands:
+        print("\nNot prepared here, so not measured:\n" + "\n".join(f"  {c}" for c in commands))
 
 
 def classified(answer: Classified, *, json: bool) -> None:

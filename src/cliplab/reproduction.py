@@ -1,0 +1,136 @@
+"""The reported tables, row for row, measured anew: reported beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cliplab.evaluation import Told
+from cliplab.nouns import DEFAULT_ENCODER, Measure, Record
+from cliplab.protocol import EvaluateConfig, open_subject
+from cliplab.report.reported import (
+    BENCHMARK,
+    CLASSIFIERS,
+    ReportedTable,
+    Reproduced,
+    beside,
+    beside_reported,
+    reported_source,
+    reported_tables,
+)
+from cliplab.runtime.errors import DataError, NotPrepared, UsageError
+from cliplab.suite import evaluate_all
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """All reported tables beside ours."""
+
+    encoder: str
+    source: str  # of the reported numbers
+    tables: tuple[Reproduced, ...]  # in the report's order
+
+
+def reproduce(
+    encoder: str = DEFAULT_ENCODER,
+    config: EvaluateConfig | None = None,
+    *,
+    csv: Path | None = None,
+    told: Told = lambda _line: None,
+) -> Reproduction:
+    """Evaluate an encoder on every reported data set that is prepared; the others are named.
+
+    What was finished before a kill is not done again, nor is a cell of an earlier call whose
+    pictures, prompts and protocol are the same (`suite.evaluate_all`).
+
+    Parameters
+    ----------
+    encoder
+        OpenCLIP's `ARCH/TAG`, or a folder made by `cliplab train clip`.
+    config
+        Protocol and machine; its classifiers are zero-shot, the linear probe, or both.
+    csv
+        Where all rows are written as well.
+    told
+        Called with the headline of each evaluation before its work begins.
+
+    Raises
+    ------
+    UsageError
+        A classifier that the report does not have.
+    DataError
+        None of the data sets is prepared; the message has the commands.
+    """
+    config = config or EvaluateConfig()
+    if unknown := [name for name in config.classifier if name not in CLASSIFIERS]:
+        raise UsageError(f"The report has {' and '.join(CLASSIFIERS)} alone, not {unknown[0]}.")
+    tables = reported_tables()
+    commands = {table: _how_to_prepare(table, config) for table in tables}
+    here = [table for table in tables if commands[table] is None]
+    if not here:
+        listing = "\n".join(f"  {command}" for command in dict.fromkeys(commands.values()))
+        raise DataError(
+            f"None of the reported data sets is prepared here. Run one or more of\n{listing}\n"
+            "and then the same command again; archives that you have: --archives FOLDER."
+        )
+    records = evaluate_all(list(map(_named, here)), [encoder], config, keep=True, told=told)
+    done = dict(zip(here, records, strict=True))
+    found = Reproduction(
+        encoder=records[0]["encoder"]["name"],
+        source=reported_source(),
+        tables=tuple(_reproduced(t, done.get(t), commands[t], config.classifier) for t in tables),
+    )
+    if csv:
+        _write(csv, found)
+    return found
+
+
+def _named(table: ReportedTable) -> str:
+    return f"{table.dataset}:{table.task}"
+
+
+def _how_to_prepare(table: ReportedTable, config: EvaluateConfig) -> str | None:
+    """Give the command that prepares a data set; None: it is here."""
+    try:
+        open_subject(_named(table), config)
+    except NotPrepared as error:
+        return " ".join(["cliplab prepare", *error.names])
+    return None
+
+
+def _reproduced(
+    table: ReportedTable, record: Record | None, command: str | None, classifiers: Sequence[str]
+) -> Reproduced:
+    notes: tuple[str, ...] = ()
+    if record is None:
+        rows = (table.overall, *table.rows)
+        wanted = [name for name in CLASSIFIERS if name in classifiers]
+        numbers = tuple(beside(row, name, None, Measure(None)) for name in wanted for row in rows)
+    else:
+        found = beside_reported(record)
+        numbers, notes = found.numbers, found.notes
+    benchmark = table.overall.values.get(BENCHMARK)
+    return Reproduced(
+        table=table.table,
+        dataset=table.dataset,
+        task=table.task,
+        benchmark=benchmark.value if benchmark else None,
+        numbers=numbers,
+        notes=notes,
+        run=None if record is None else record.run,
+        prepare=command,
+    )
+
+
+def _write(path: Path, found: Reproduction) -> None:
+    from cliplab.report.reported_tables import reported_rows
+    from cliplab.report.tables import write_csv
+
+    rows = []
+    for part in found.tables:
+        about: dict[str, Any] = {"table": part.table, "dataset": part.dataset, "task": part.task}
+        about |= {"encoder": found.encoder, "run": None if part.run is None else str(part.run)}
+        rows += reported_rows(part.numbers, **about)
+    write_csv(path, rows)
