@@ -70,14 +70,18 @@ class Subject(NamedTuple):
 def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subject:
     """Find the data set and task by name; settle class names and prompts by their one rule."""
     from cliplab.datasets.family import open_dataset
+
+    if isinstance(dataset, Dataset):
+        return subject_of(dataset, None, config)
+    return subject_of(*open_dataset(str(dataset), home=home_of(config.home)), config)
+
+
+def subject_of(data: Dataset, task_name: str | None, config: EvaluateConfig) -> Subject:
+    """Settle class names and prompts of a task (None: the default one) by their one rule."""
     from cliplab.embeddings.class_names import resolve_class_names
     from cliplab.embeddings.prompts import resolve_prompts
 
-    if isinstance(dataset, Dataset):
-        data, task = dataset, dataset.task()
-    else:
-        data, name = open_dataset(str(dataset), home=home_of(config.home))
-        task = data.task(name)
+    task = data.task(task_name)
     names = resolve_class_names(task, config.classes, data.name)
     named = replace(task, class_names=names)  # prompts by class are found by the names in use
     prompts = resolve_prompts(config.prompt, config.prompts, named, data.name)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cliplab.datasets.family import open_catalogued
 from cliplab.evaluation import Told
 from cliplab.nouns import DEFAULT_ENCODER, Measure, Record
-from cliplab.protocol import EvaluateConfig, open_subject
+from cliplab.protocol import EvaluateConfig, Subject, subject_of
 from cliplab.report.reported import (
     BENCHMARK,
     CLASSIFIERS,
@@ -67,37 +68,34 @@ def reproduce(
     if unknown := [name for name in config.classifier if name not in CLASSIFIERS]:
         raise UsageError(f"The report has {' and '.join(CLASSIFIERS)} alone, not {unknown[0]}.")
     tables = reported_tables()
-    commands = {table: _how_to_prepare(table, config) for table in tables}
-    here = [table for table in tables if commands[table] is None]
+    here: dict[str, Subject] = {}
+    commands: dict[str, str] = {}
+    for table in tables:
+        try:
+            data = open_catalogued(table.dataset, home=config.home)
+            here[table.dataset] = subject_of(data, table.task, config)
+        except NotPrepared as error:
+            commands[table.dataset] = " ".join(["cliplab prepare", *error.names])
     if not here:
         listing = "\n".join(f"  {command}" for command in dict.fromkeys(commands.values()))
         raise DataError(
             f"None of the reported data sets is prepared here. Run one or more of\n{listing}\n"
             "and then the same command again; archives that you have: --archives FOLDER."
         )
-    records = evaluate_all(list(map(_named, here)), [encoder], config, keep=True, told=told)
+    records = evaluate_all(list(here.values()), [encoder], config, keep=True, told=told)
     done = dict(zip(here, records, strict=True))
+    wanted = [name for name in CLASSIFIERS if name in config.classifier]
     found = Reproduction(
         encoder=records[0]["encoder"]["name"],
         source=reported_source(),
-        tables=tuple(_reproduced(t, done.get(t), commands[t], config.classifier) for t in tables),
+        tables=tuple(
+            _reproduced(table, done.get(table.dataset), commands.get(table.dataset), wanted)
+            for table in tables
+        ),
     )
     if csv:
         _write(csv, found)
     return found
-
-
-def _named(table: ReportedTable) -> str:
-    return f"{table.dataset}:{table.task}"
-
-
-def _how_to_prepare(table: ReportedTable, config: EvaluateConfig) -> str | None:
-    """Give the command that prepares a data set; None: it is here."""
-    try:
-        open_subject(_named(table), config)
-    except NotPrepared as error:
-        return " ".join(["cliplab prepare", *error.names])
-    return None
 
 
 def _reproduced(
@@ -106,8 +104,9 @@ def _reproduced(
     notes: tuple[str, ...] = ()
     if record is None:
         rows = (table.overall, *table.rows)
-        wanted = [name for name in CLASSIFIERS if name in classifiers]
-        numbers = tuple(beside(row, name, None, Measure(None)) for name in wanted for row in rows)
+        numbers = tuple(
+            beside(row, name, None, Measure(None)) for name in classifiers for row in rows
+        )
     else:
         found = beside_reported(record)
         numbers, notes = found.numbers, found.notes

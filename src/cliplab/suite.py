@@ -20,7 +20,7 @@ RUNS = Path("runs")
 
 
 def evaluate_all(
-    datasets: Sequence[str],
+    datasets: Sequence[str | Subject],
     encoders: Sequence[str],
     config: EvaluateConfig,
     *,
@@ -36,7 +36,7 @@ def evaluate_all(
     Parameters
     ----------
     datasets, encoders
-        Names as on the command line.
+        Names as on the command line; a data set may be one that is open already.
     config
         One protocol for all. With several cells, `out` is the folder that holds the runs.
     csv
@@ -60,7 +60,7 @@ def evaluate_all(
 
 
 def _all_cells(
-    datasets: Sequence[str],
+    datasets: Sequence[str | Subject],
     encoders: Sequence[str],
     config: EvaluateConfig,
     keep: bool,
@@ -69,7 +69,7 @@ def _all_cells(
     if config.weights and len(encoders) > 1:
         raise UsageError("--weights goes with one encoder; give one --encoder, or no --weights.")
     for name in datasets:  # a wrong name is said before the first long cell
-        open_subject(name, config)
+        _opened(name, config)
     records = []
     with _progress_of(datasets, encoders, config, keep) as cells:
         for encoder in encoders:
@@ -100,10 +100,10 @@ class _Cells:
         if path.exists():
             self.done = read_json(path, FORMAT_VERSION)["cells"]
 
-    def do(self, dataset: str, encoder: str, eye: _Lazily, told: Told) -> Record:
+    def do(self, dataset: str | Subject, encoder: str, eye: _Lazily, told: Told) -> Record:
         """Read the record of a finished cell, or evaluate it."""
-        key = f"{dataset} × {encoder}"
-        subject = open_subject(dataset, self.config)
+        key = f"{_named(dataset)} × {encoder}"
+        subject = _opened(dataset, self.config)
         content = _content(subject)
         if (record := self._finished(key, content)) is not None:
             say(f"{key}: finished before, {record.run}")
@@ -131,6 +131,16 @@ class _Cells:
             return None
 
 
+def _opened(dataset: str | Subject, config: EvaluateConfig) -> Subject:
+    return dataset if isinstance(dataset, Subject) else open_subject(dataset, config)
+
+
+def _named(dataset: str | Subject) -> str:
+    if isinstance(dataset, Subject):
+        return f"{dataset.dataset.name}:{dataset.task.name}"
+    return dataset
+
+
 def _content(subject: Subject) -> str:
     """Hex SHA-256 of what a cell's numbers come from but for the protocol."""
     words = [subject.class_names, dataclasses.asdict(subject.prompts)]
@@ -139,7 +149,10 @@ def _content(subject: Subject) -> str:
 
 @contextmanager
 def _progress_of(
-    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig, keep: bool
+    datasets: Sequence[str | Subject],
+    encoders: Sequence[str],
+    config: EvaluateConfig,
+    keep: bool,
 ) -> Iterator[_Cells]:
     from cliplab import __version__
 
@@ -147,7 +160,7 @@ def _progress_of(
     weights = config.weights.stat() if config.weights and config.weights.exists() else None
     version = weights and [weights.st_size, weights.st_mtime_ns]
     call: list[object] = [list(encoders), config.as_json(), version]
-    call.append(__version__ if keep else list(datasets))
+    call.append(__version__ if keep else list(map(_named, datasets)))
     path = root / f".{'kept' if keep else 'suite'}-{digest_of(call)[:16]}.json"
     with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {root}")):
         yield _Cells(path, config)

@@ -198,15 +198,23 @@ def data_sets(entries: Sequence[Any], *, json: bool) -> None:
             "data set": entry.name,
             "tasks (classes)": ", ".join(f"{task} ({n})" for task, n in entry.tasks.items()),
             "splits": ", ".join(f"{split} {n:,}" for split, n in entry.splits.items()),
-            "licence": entry.licence,
             "state": entry.state,
             "pictures": entry.pictures,
             "MB": None if entry.size is None else f"{entry.size / 1e6:,.1f}",
         }
         for entry in entries
     ]
-    table(rows, ("data set", "tasks (classes)", "splits", "licence", "state"), json=False)
-    print("\nAny folder of class folders is a data set too: cliplab evaluate FOLDER")
+    table(rows, ("data set", "tasks (classes)", "splits", "state"), json=False)
+    licences: dict[str, list[str]] = {}
+    for entry in entries:
+        licences.setdefault(entry.licence or "not stated by the source", []).append(entry.name)
+    print("\nLicences")
+    for licence, names in licences.items():
+        print(f"  {', '.join(names)}: {licence}")
+    print(
+        "\nMB is what is downloaded, or lies on the disk once it is prepared: cliplab prepare NAME"
+    )
+    print("Any folder of class folders is a data set too: cliplab evaluate FOLDER")
 
 
 def prepared(folders: Sequence[Path], *, json: bool) -> None:

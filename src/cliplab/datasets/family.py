@@ -85,6 +85,23 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     raise UnknownName("data set", base, known, hint="(and there is no such folder)")
 
 
+def open_catalogued(name: str, *, home: Path | None = None) -> Dataset:
+    """Open a data set of the catalogue, whatever folders of its name lie about.
+
+    Raises
+    ------
+    UnknownName
+        If the catalogue has no such name.
+    NotPrepared
+        If it is not on this machine yet.
+    """
+    place = home_of(home)
+    dataset = _open_named(name, place)
+    if dataset is None:
+        raise UnknownName("data set", name, [entry.name for entry in catalogue(place)])
+    return _with_task(dataset, None, name, place).dataset
+
+
 def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     """List the data sets that have a name: those that come with cliplab, and the prepared ones."""
     place = home_of(home)
