@@ -69,18 +69,18 @@ def reproduce(
         raise UsageError(f"The report has {' and '.join(CLASSIFIERS)} alone, not {unknown[0]}.")
     tables = reported_tables()
     here: dict[str, Subject] = {}
-    commands: dict[str, str] = {}
+    missing: dict[str, tuple[str, ...]] = {}
     for table in tables:
         try:
             data = open_catalogued(table.dataset, home=config.home)
             here[table.dataset] = subject_of(data, table.task, config)
         except NotPrepared as error:
-            commands[table.dataset] = " ".join(["cliplab prepare", *error.names])
+            missing[table.dataset] = error.names
     if not here:
-        listing = "\n".join(f"  {command}" for command in dict.fromkeys(commands.values()))
+        listing = " ".join(dict.fromkeys(name for names in missing.values() for name in names))
         raise DataError(
-            f"None of the reported data sets is prepared here. Run one or more of\n{listing}\n"
-            "and then the same command again; archives that you have: --archives FOLDER."
+            "None of the reported data sets is prepared here. Run `cliplab prepare` with one or "
+            f"more of {listing}; archives that you have: --archives FOLDER."
         )
     records = evaluate_all(list(here.values()), [encoder], config, keep=True, told=told)
     done = dict(zip(here, records, strict=True))
@@ -89,7 +89,7 @@ def reproduce(
         encoder=records[0]["encoder"]["name"],
         source=reported_source(),
         tables=tuple(
-            _reproduced(table, done.get(table.dataset), commands.get(table.dataset), wanted)
+            _reproduced(table, done.get(table.dataset), missing.get(table.dataset, ()), wanted)
             for table in tables
         ),
     )
@@ -99,7 +99,10 @@ def reproduce(
 
 
 def _reproduced(
-    table: ReportedTable, record: Record | None, command: str | None, classifiers: Sequence[str]
+    table: ReportedTable,
+    record: Record | None,
+    missing: Sequence[str],
+    classifiers: Sequence[str],
 ) -> Reproduced:
     notes: tuple[str, ...] = ()
     if record is None:
@@ -119,7 +122,7 @@ def _reproduced(
         numbers=numbers,
         notes=notes,
         run=None if record is None else record.run,
-        prepare=command,
+        prepare=tuple(missing),
     )
 
 

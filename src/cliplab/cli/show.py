@@ -120,9 +120,12 @@ def reproduction(found: Reproduction, *, json: bool) -> None:
             notes.setdefault(note, []).append(part.dataset)
     for note, whose in notes.items():
         print(f"- {whose[0]}: {note}" if len(whose) == 1 else f"- {note}")
-    commands = dict.fromkeys(part.prepare for part in found.tables if part.prepare)
+    missing: dict[str, dict[str, None]] = {}
+    for part in found.tables:
+        missing.setdefault(part.table, {}).update(dict.fromkeys(part.prepare))
+    commands = [" ".join(["  cliplab prepare", *names]) for names in missing.values() if names]
     if commands:
-        print("\nNot prepared here, so not measured:\n" + "\n".join(f"  {c}" for c in commands))
+        print("\n".join(["\nNot prepared here, so not measured:", *commands]))
 
 
 def classified(answer: Classified, *, json: bool) -> None:

@@ -181,7 +181,7 @@ class Reproduced:
     numbers: tuple[Beside, ...]
     notes: tuple[str, ...]  # where the two differ in candidates, counts or protocol
     run: Path | None  # None: the data set is not prepared here
-    prepare: str | None  # the command that prepares it; None: it is
+    prepare: tuple[str, ...]  # names to give to `cliplab prepare`; none: it is there
 
 
 def reported_for(dataset: str, task: str) -> ReportedTable:
@@ -335,6 +335,13 @@ def _candidates(names: Sequence[str], table: ReportedTable) -> list[str]:
     there = {_plain(row.name) for row in table.rows}
     alone = [name for name in names if _plain(name) not in there]
     absent = [row.reported_as for row in table.rows if _plain(row.name) not in here]
+    renamed = [
+        f"{row.reported_as} is {row.name}"
+        for row in table.rows
+        if _plain(row.name) in here and _plain(row.reported_as) != _plain(row.name)
+    ]
+    if renamed:
+        lines.append(f"Rows whose class is called otherwise here: {', '.join(renamed)}.")
     if alone:
         lines.append(f"Classes here that the report has no row for: {', '.join(alone)}.")
     if absent:

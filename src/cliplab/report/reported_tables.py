@@ -11,7 +11,10 @@ from cliplab.report.headline import classifier_title
 from cliplab.report.layout import NOT_SCORED, lay_out, percent, with_interval
 from cliplab.report.reported import CLASSIFIERS, Beside, Reproduced
 
-LEGEND = "≈ the reported value may lie in our 95 % interval: the difference may be noise"
+LEGEND = (
+    "Accuracies in percent. ≈ the reported value may lie in our 95 % interval: the difference may be "
+    "noise."
+)
 
 
 def reported_table(
@@ -19,27 +22,26 @@ def reported_table(
     title: str = "class",
     benchmark: Mapping[str, float | None] | None = None,
 ) -> Table:
-    """Lay out reported numbers beside ours: a row a class, in the order given.
+    """Lay out reported numbers beside ours: the report's rows under its names, in its order.
 
     Parameters
     ----------
     numbers
-        Of one reported table; rows are told apart by `reported_as`.
+        Of one reported table.
     title
         What a row is.
     benchmark
         Row → a third reported number, which cliplab does not measure; None: there is none.
     """
     classifiers = [c for c in CLASSIFIERS if any(number.classifier == c for number in numbers)]
-    columns = ["n"] if benchmark is None else ["n", "benchmark\n%"]
+    columns = ["n"] if benchmark is None else ["n", "bench-\nmark"]
     for classifier in classifiers:
-        name = classifier_title(classifier)
-        columns += [f"{name}\nreported %", f"{name}\nhere %", "\ndiffers"]
+        columns += ["\nreported", f"{classifier_title(classifier)}\nhere", "\ndiffers"]
     rows = []
     for name in dict.fromkeys(number.reported_as for number in numbers):
         found = {number.classifier: number for number in numbers if number.reported_as == name}
         first = next(iter(found.values()))
-        cells = [_called(first), NOT_SCORED if first.n is None else f"{first.n:,}"]
+        cells = [name, NOT_SCORED if first.n is None else f"{first.n:,}"]
         cells += [] if benchmark is None else [percent(benchmark.get(name))]
         for classifier in classifiers:
             cells += _cells(found.get(classifier))
@@ -59,13 +61,6 @@ def reproduced_tables(parts: Sequence[Reproduced]) -> list[tuple[str, Table]]:
         table = reported_table(numbers, title, benchmarks if by_domain else None)
         tables.append((key if by_domain else group[0].dataset, table))
     return tables
-
-
-def _called(number: Beside) -> str:
-    """Give our name of a row, with the report's where it is another one."""
-    ours, theirs = number.name, number.reported_as
-    alike = ours.replace("_", " ").casefold() == theirs.casefold()
-    return theirs if alike or ours == "all" else f"{ours} ({theirs})"
 
 
 def _cells(number: Beside | None) -> list[str]:
