@@ -8,12 +8,12 @@ from typing import Any
 from rich.table import Table
 
 from cliplab.report.headline import classifier_title
-from cliplab.report.layout import NOT_SCORED, lay_out, percent, with_interval
+from cliplab.report.layout import NOT_SCORED, lay_out, with_interval
 from cliplab.report.reported import CLASSIFIERS, Beside, Reproduced
 
 LEGEND = (
-    "Accuracies in percent. ≈ the reported value may lie in our 95 % interval: the difference may be "
-    "noise."
+    "Accuracies in percent. ≈ the reported value may lie in our 95 % interval: the difference may "
+    "be noise."
 )
 
 
@@ -36,13 +36,13 @@ def reported_table(
     classifiers = [c for c in CLASSIFIERS if any(number.classifier == c for number in numbers)]
     columns = ["n"] if benchmark is None else ["n", "bench-\nmark"]
     for classifier in classifiers:
-        columns += ["\nreported", f"{classifier_title(classifier)}\nhere", "\ndiffers"]
+        columns += ["\nreport", f"{classifier_title(classifier)}\nhere", "\ndiffers"]
     rows = []
     for name in dict.fromkeys(number.reported_as for number in numbers):
         found = {number.classifier: number for number in numbers if number.reported_as == name}
         first = next(iter(found.values()))
         cells = [name, NOT_SCORED if first.n is None else f"{first.n:,}"]
-        cells += [] if benchmark is None else [percent(benchmark.get(name))]
+        cells += [] if benchmark is None else [_as_reported(benchmark.get(name))]
         for classifier in classifiers:
             cells += _cells(found.get(classifier))
         rows.append(cells)
@@ -67,10 +67,15 @@ def _cells(number: Beside | None) -> list[str]:
     if number is None:
         return [NOT_SCORED] * 3
     if number.difference is None:
-        return [percent(number.reported), NOT_SCORED, NOT_SCORED]
+        return [_as_reported(number.reported), NOT_SCORED, NOT_SCORED]
     told = f"{100 * number.difference:+.1f}"
     differs = f"{told} ≈" if number.within else f"{told}  "
-    return [percent(number.reported), with_interval(number.ours), differs]
+    return [_as_reported(number.reported), with_interval(number.ours), differs]
+
+
+def _as_reported(value: float | None) -> str:
+    """Give a reported share in percent with the digits that it was reported with: 8, 58.6, 43.37."""
+    return NOT_SCORED if value is None else f"{100 * value:.2f}".rstrip("0").rstrip(".")
 
 
 def reported_row(number: Beside, **about: Any) -> dict[str, Any]:
