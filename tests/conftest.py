@@ -76,3 +76,13 @@ class ToyEncoder:
 @pytest.fixture
 def toy_encoder() -> ToyEncoder:
     return ToyEncoder()
+
+
+@pytest.fixture
+def web():
+    """A web server on this machine that misbehaves as told; see `tests/web.py`."""
+    from tests.web import Web
+
+    server = Web()
+    yield server
+    server.close()

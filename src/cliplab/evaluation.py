@@ -189,7 +189,8 @@ def _judge(
     class_vectors: np.ndarray | None,
     config: EvaluateConfig,
 ) -> list[_Judged]:
-    from cliplab.classifiers.family import ProbeConfig, Problem, classifier
+    from cliplab.classifiers.candidates import fit
+    from cliplab.classifiers.family import ProbeConfig, Problem
 
     problem = Problem(
         class_names=subject.class_names,
@@ -198,12 +199,13 @@ def _judge(
         logit_bias=eye.logit_bias,
         train=seen.train,
         validation=seen.validation,
+        may_lack_training=subject.task.may_lack_training,
         seed=config.seed,
         config=ProbeConfig(features=config.features, normalize=config.normalize, c=config.c),
     )
     judged = []
     for name in config.classifier:
-        fitted = classifier(name).fit(problem)
+        fitted = fit(name, problem)
         judged.append(_Judged(name, fitted, fitted.predict(seen.scored)))
     return judged
 

@@ -63,6 +63,7 @@ class Task:
     name: str
     class_names: tuple[str, ...]  # C names; the integer label is the position
     prompts: Prompts | None = None  # the data set's own; None: the default prompts
+    may_lack_training: bool = False  # the source is known to have classes without training pictures
     catch_all: tuple[str, ...] = ()  # of class_names: those that hold what fits no other class
 
 

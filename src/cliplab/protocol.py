@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cliplab.nouns import TEST, TRAIN, UNLABELLED, VALIDATION, Dataset, Encoder, Prompts, Task
+from cliplab.nouns import TEST, TRAIN, VALIDATION, Dataset, Encoder, Prompts, Task
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.storage import home as home_of
 
@@ -22,6 +22,7 @@ class EvaluateConfig:
     prompt: tuple[str, ...] = ()  # templates given outright; `{}` stands for the class
     prompts: str | None = None  # or a named set or file: "simple", "openai-80", "my.txt"
     classes: Path | None = None  # a file of readable names of the classes
+    deduplicate: bool = False  # whether a picture that stands in the set twice counts once
     features: str = "pre"  # what the probe reads: before the projection, or "post", after it
     normalize: bool = False  # whether the probe's features are scaled to unit length
     c: float | None = None  # the probe's C; None: chosen on a part of the training pictures
@@ -78,10 +79,13 @@ def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subje
 
 def subject_of(data: Dataset, task_name: str | None, config: EvaluateConfig) -> Subject:
     """Settle class names and prompts of a task (None: the default one) by their one rule."""
+    from cliplab.datasets.duplicates import deduplicated
     from cliplab.embeddings.class_names import resolve_class_names
     from cliplab.embeddings.prompts import resolve_prompts
 
     task = data.task(task_name)
+    if config.deduplicate:
+        data = deduplicated(data)
     names = resolve_class_names(task, config.classes, data.name)
     named = replace(task, class_names=names)  # prompts by class are found by the names in use
     prompts = resolve_prompts(config.prompt, config.prompts, named, data.name)
@@ -107,13 +111,18 @@ def check(subject: Subject, config: EvaluateConfig) -> None:
 
 
 def _check_training(subject: Subject) -> None:
+    from cliplab.datasets.splits import trained_classes, untrained_classes
+
     data, task = subject.dataset, subject.task
-    labels = data.labels[task.name]
-    trained_on = np.isin(data.splits[task.name].astype(str), (TRAIN, VALIDATION))
-    present = np.unique(labels[trained_on & (labels != UNLABELLED)])
-    tested = np.unique(labels[data.rows(task.name, TEST)])
-    missing = [task.class_names[c] for c in np.setdiff1d(tested, present)]
-    if missing:
+    columns = (data.labels[task.name], data.splits[task.name])
+    missing = [task.class_names[c] for c in untrained_classes(*columns)]
+    if task.may_lack_training and len(trained_classes(*columns)) < 2:
+        raise DataError(
+            f"{data.name!r} has training pictures of one class of {task.name!r} at most, and a "
+            "probe takes two. Name a data set that holds more of them, or score zero-shot alone "
+            "with --classifier zero_shot."
+        )
+    if missing and not task.may_lack_training:
         shown = ", ".join(map(repr, missing[:8])) + (" …" if len(missing) > 8 else "")
         raise DataError(
             f"{len(missing)} of {len(task.class_names)} classes have no training picture: {shown}. "
@@ -123,16 +132,35 @@ def _check_training(subject: Subject) -> None:
 
 
 def warnings_of(subject: Subject, config: EvaluateConfig) -> list[str]:
-    """Say what a reader of the table must know first: class names that are codes."""
+    """Say what a reader of the table must know first: what is missing, doubled, or only a code."""
+    from cliplab.datasets.duplicates import warning_of_doubles
     from cliplab.datasets.names import looks_like_codes
 
+    found = [*_untrained(subject, config), *warning_of_doubles(subject.dataset, subject.task.name)]
     if "zero_shot" not in config.classifier or not looks_like_codes(subject.class_names):
-        return []
+        return found
     shown = ", ".join(subject.class_names[:3])
     return [
+        *found,
         f"the class names look like codes ({shown}, …), of which a text tower knows nothing: "
         "zero-shot will be near chance. Name them in a file, one a line or `code,name`: "
-        "--classes FILE."
+        "--classes FILE.",
+    ]
+
+
+def _untrained(subject: Subject, config: EvaluateConfig) -> list[str]:
+    """Say which classes a probe cannot answer with, where the source lacks their pictures."""
+    from cliplab.datasets.splits import untrained_classes
+
+    data, task = subject.dataset, subject.task
+    missing = untrained_classes(data.labels[task.name], data.splits[task.name])
+    if not len(missing) or set(config.classifier) == {"zero_shot"}:
+        return []
+    n = int(np.isin(data.labels[task.name][data.rows(task.name, TEST)], missing).sum())
+    shown = ", ".join(task.class_names[c] for c in missing[:8]) + (", …" * (len(missing) > 8))
+    return [
+        f"{len(missing)} of {len(task.class_names)} classes have no training picture ({shown}): a "
+        f"probe cannot answer with them, and their {n:,} test pictures count as wrong for it."
     ]
 
 

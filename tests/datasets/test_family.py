@@ -79,7 +79,7 @@ def test_a_labels_csv_beside_tables_is_what_counts(here):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("digit", r"Unknown data set 'digit' .*no such folder.*mean 'digits'\? Known: digits"),
+        ("digit", r"Unknown data set 'digit' .*no such folder.*mean 'digits'.*Known: digits"),
         ("digist:digit", r"Did you mean 'digits'"),
         ("photos/cats", r"Unknown data set 'photos/cats' \(and there is no such folder\)"),
         ("", r"Unknown data set ''"),

@@ -110,7 +110,7 @@ def test_a_row_group_closes_before_it_outgrows_memory(make_dataset, tmp_path, mo
 
     dataset = make_dataset(60)
     size = max(map(len, dataset.source.contents))
-    monkeypatch.setattr("cliplab.datasets.parquet_writer.ROW_GROUP_SIZE", 7 * size)
+    monkeypatch.setattr("cliplab.datasets.shard_writer.ROW_GROUP_SIZE", 7 * size)
     folder = write_parquet(dataset, tmp_path / "noise")
     found = pq.ParquetFile(folder / "data/train-00000-of-00001.parquet").metadata
     assert max(found.row_group(g).num_rows for g in range(found.num_row_groups)) <= 8
@@ -236,7 +236,7 @@ def test_a_full_disk_says_so_and_leaves_what_was_there(make_dataset, tmp_path, m
 def test_a_disk_that_fills_while_parquet_writes_leaves_no_warning(make_dataset, tmp_path):
     from contextlib import contextmanager
 
-    from cliplab.datasets import parquet_writer
+    from cliplab.datasets import shard_writer
     from cliplab.runtime.storage import storage_faults
 
     @contextmanager
@@ -245,7 +245,7 @@ def test_a_disk_that_fills_while_parquet_writes_leaves_no_warning(make_dataset, 
             yield stream
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parquet_writer, "atomic_write", full)
+        patch.setattr(shard_writer, "atomic_write", full)
         with pytest.raises(StorageError, match="disk is full"):
             write_parquet(make_dataset(20), tmp_path / "noise", bounds=SMALL)
 

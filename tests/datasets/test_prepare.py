@@ -98,7 +98,9 @@ def test_unreadable_pictures_are_named_or_end_the_work(make_dataset, make_png, h
         prepare(dataset, home=home, on_bad="fail")
     assert not prepared_folder("noise", home).exists()
     folder = prepare(dataset, home=home)
-    assert "1 pictures cannot be read or are empty: cat/0003.png" in capsys.readouterr().err
+    assert (
+        "1 pictures cannot be read: cat/0003.png (cannot be read: gone)" in capsys.readouterr().err
+    )
     assert len(open_parquet(folder, name="noise", home=home)) == 12
     with pytest.raises(UsageError, match="list or fail"):
         prepare(dataset, home=home, on_bad="ignore")

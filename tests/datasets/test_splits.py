@@ -7,7 +7,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from cliplab.datasets.splits import fixed_split, settled, split_named
+from cliplab.datasets.splits import (
+    fixed_split,
+    settled,
+    split_named,
+    trained_classes,
+    untrained_classes,
+)
 
 
 def _by_hand(ids: list[str], n_test: int) -> set[str]:
@@ -91,3 +97,10 @@ def test_a_test_part_without_labels_is_none():
     labels = np.array([0, 1] * 5 + [-1, -1])
     given = np.array(["train"] * 10 + ["test"] * 2, dtype=object)
     assert settled(given, IDS, labels).origin == "fixed"
+
+
+def test_classes_that_are_tested_and_never_learned():
+    labels = np.array([0, 0, 1, 2, 2, 3, -1, 4])
+    splits = np.array(["train", "test", "test", "validation", "test", "train", "test", ""], object)
+    assert trained_classes(labels, splits).tolist() == [0, 2, 3]
+    assert untrained_classes(labels, splits).tolist() == [1]

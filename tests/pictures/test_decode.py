@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from cliplab.pictures.decode import decode
+from cliplab.pictures.decode import decode, what_is_wrong
 from cliplab.pictures.unreadable import UnreadablePicture
 
 
@@ -111,3 +111,38 @@ def test_upright_rgb_and_grey_files_are_what_pillow_gives(shared_data):
 @pytest.mark.slow
 def test_all_upright_rgb_and_grey_files_are_what_pillow_gives(shared_data):
     assert check_as_pillow(pictures_under(shared_data)) > 700
+
+
+def reason_of(data):
+    found = outcome(data)
+    return found if isinstance(found, str) else None
+
+
+def test_the_quick_look_finds_what_decoding_does_in_odd_pictures(shared_data):
+    folder = shared_data / "odd_images"
+    files = [(folder / row["path"]).read_bytes() for row in manifest(folder)]
+    assert [what_is_wrong(data) for data in files] == [reason_of(data) for data in files]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0, "quality": 95}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_quick_look_finds_what_decoding_does_in_jpegs_cut_or_damaged(mode, options):
+    pixels = np.random.default_rng(3).integers(0, 256, (97, 203, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, "JPEG", **options)
+    whole, chance = stream.getvalue(), random.Random(5)
+    assert what_is_wrong(whole) is None
+    bad = [whole[: chance.randrange(2, len(whole) - 2)] for _ in range(30)]
+    for _ in range(30):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 30))):
+            damaged[chance.randrange(len(whole))] = chance.randrange(256)
+        bad.append(bytes(damaged))
+    assert [what_is_wrong(data) for data in bad] == [reason_of(data) for data in bad]
+    assert sum(what_is_wrong(data) is not None for data in bad) >= 30
+
+
+def test_the_quick_look_keeps_to_the_limit_of_pixels(shared_data):
+    data = (shared_data / "odd_images/exif_orientation/Landscape_0.jpg").read_bytes()
+    assert what_is_wrong(data) is None
+    assert "more than the limit of 1,000 pixels" in what_is_wrong(data, max_pixels=1000)

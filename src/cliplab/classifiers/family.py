@@ -23,7 +23,7 @@ import numpy as np
 from cliplab.nouns import Embeddings, Predictions
 from cliplab.runtime.errors import DataError, UnknownName
 
-_NOT_MEMBERS = ("family", "selection", "estimator")
+_NOT_MEMBERS = ("family", "selection", "estimator", "candidates")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ class Problem:
     logit_bias: float = 0.0
     train: Embeddings | None = None
     validation: Embeddings | None = None  # a split of the data set's own; None: part of train
+    may_lack_training: bool = False  # whether classes may have no training pictures
     seed: int = 0
     config: ProbeConfig = ProbeConfig()
 
@@ -60,8 +61,15 @@ class Problem:
 class Fitted(Protocol):
     """A classifier that is ready."""
 
-    settings: Mapping[str, Any]  # plain types: what was chosen and how, for the record
-    trace: Sequence[Mapping[str, Any]]  # what the search tried, in order
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Plain types: what was chosen and how, for the record."""
+        ...
+
+    @property
+    def trace(self) -> Sequence[Mapping[str, Any]]:
+        """What the search tried, in order."""
+        ...
 
     def predict(self, embeddings: Embeddings) -> Predictions:
         """Log-probabilities of each class for each picture."""

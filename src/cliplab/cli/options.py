@@ -101,6 +101,22 @@ MaxPixels = Annotated[
         rich_help_panel=PICTURES,
     ),
 ]
+Archives = Annotated[
+    Path | None,
+    typer.Option(
+        "--archives",
+        help="A folder in which archives lie already, also one level down; it is only read.",
+        rich_help_panel=PICTURES,
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Download nothing; tell what is missing.",
+        rich_help_panel=PICTURES,
+    ),
+]
 Home = Annotated[
     Path | None,
     typer.Option(
@@ -206,6 +222,15 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         help="A file of readable class names: one a line, or `code,name`.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Deduplicate = Annotated[
+    bool,
+    typer.Option(
+        "--deduplicate",
+        help="Count a picture that stands in the data set more than once a single time: the same "
+        "bytes, in WikiArt the same file name.",
         rich_help_panel=PROTOCOL,
     ),
 ]

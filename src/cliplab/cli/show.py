@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from cliplab.runtime.progress import say
 
 if TYPE_CHECKING:
     from cliplab.classification import Classified
+    from cliplab.datasets.check import Address
+    from cliplab.datasets.entry import CatalogueEntry
     from cliplab.demo import Demonstration
     from cliplab.nouns import Record
     from cliplab.report.compare import Comparison
@@ -191,23 +194,31 @@ def fields(values: Mapping[str, Any], *, json: bool) -> None:
         print(f"{key.replace('_', ' ').removeprefix('n ')}: {shown}")
 
 
-def data_sets(entries: Sequence[Any], *, json: bool) -> None:
+_NAMES = ("data set", "tasks (classes)", "splits", "state")
+
+
+def _lines_of(entry: CatalogueEntry) -> Iterator[dict[str, object]]:
+    """Give the lines of a data set in the table: as many as it has tasks or splits."""
+    tasks = [f"{task} ({n})" for task, n in entry.tasks.items()]
+    splits = [f"{split} {n:,}" for split, n in entry.splits.items()]
+    about: tuple[object, ...] = (entry.name, entry.state, entry.pictures, entry.unreadable)
+    about += (None if entry.size is None else f"{entry.size / 1e6:,.1f}",)
+    for number, (task, split) in enumerate(zip_longest(tasks, splits, fillvalue="")):
+        name, state, pictures, unreadable, size = about if number == 0 else ("",) * 5
+        yield {
+            **dict(zip(_NAMES, (name, task, split, state), strict=True)),
+            "pictures": pictures,
+            "unreadable": unreadable,
+            "MB": size,
+        }
+
+
+def data_sets(entries: Sequence[CatalogueEntry], *, json: bool) -> None:
     """Print the catalogue: tasks with their classes, splits with their pictures, licence, state."""
     if json:
         as_json([entry._asdict() for entry in entries])
         return
-    rows = [
-        {
-            "data set": entry.name,
-            "tasks (classes)": ", ".join(f"{task} ({n})" for task, n in entry.tasks.items()),
-            "splits": ", ".join(f"{split} {n:,}" for split, n in entry.splits.items()),
-            "state": entry.state,
-            "pictures": entry.pictures,
-            "MB": None if entry.size is None else f"{entry.size / 1e6:,.1f}",
-        }
-        for entry in entries
-    ]
-    table(rows, ("data set", "tasks (classes)", "splits", "state"), json=False)
+    table([line for entry in entries for line in _lines_of(entry)], _NAMES, json=False)
     licences: dict[str, list[str]] = {}
     for entry in entries:
         licences.setdefault(entry.licence or "not stated by the source", []).append(entry.name)
@@ -215,9 +226,22 @@ def data_sets(entries: Sequence[Any], *, json: bool) -> None:
     for licence, names in licences.items():
         print(f"  {', '.join(names)}: {licence}")
     print(
-        "\nMB is what is downloaded, or lies on the disk once it is prepared: cliplab prepare NAME"
+        "\nMB: to download, or on the disk where it is prepared. cliplab prepare NAME brings it here."
     )
     print("Any folder of class folders is a data set too: cliplab evaluate FOLDER")
+
+
+def addresses(found: Sequence[Address], *, json: bool) -> None:
+    """Print each address of the catalogue with its length beside ours."""
+    rows = [
+        {"data set": a.data_set, "address": a.url, "state": a.state, "ours": a.expected,
+         "theirs": a.stated}
+        for a in found
+    ]  # fmt: skip
+    if json:
+        as_json([address._asdict() for address in found])
+    else:
+        table(rows, ("data set", "address", "state"), json=False)
 
 
 def prepared(folders: Sequence[Path], *, json: bool) -> None:

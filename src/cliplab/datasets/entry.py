@@ -8,7 +8,13 @@ A module in this package, or one of another package under the entry point group
   `CliplabError` that says what to do to have it.
 
 A member whose pictures come out of archives of the web has two functions more (`FromArchives`),
-and `cliplab prepare NAME` does the rest: it finds or downloads the archives, and writes Parquet.
+and `cliplab prepare NAME` does the rest: it finds or downloads the archives, verifies them, reads
+them as streams and writes Parquet. Such a member may also have
+
+- ``parts(name)``: the data sets that `name` stands for, so that `cliplab prepare domainnet`
+  prepares all six domains. `name` need not be in `ENTRIES`; () if it is none of this member's, and
+  `(name,)` if it stands for itself;
+- ``card(name)``: the `Card` (licence, citation) that is shown before anything is downloaded.
 """
 
 from __future__ import annotations
@@ -34,6 +40,7 @@ class CatalogueEntry(NamedTuple):
     licence: str
     size: int | None  # bytes to download or on disk; None: not known
     state: str = NOT_HERE  # or "embedded" (comes with an installed library), "prepared"
+    unreadable: int | None = None  # pictures that do not decode; None: not known
 
 
 class Member(Protocol):
@@ -57,6 +64,8 @@ class FromArchives(Member, Protocol):
         """Give the data set whose pictures are streamed from `files` (`Remote.name` → path).
 
         Its rows stand in the order in which the archives hold the pictures wherever an archive
-        cannot be read in another order; digests are "" (not known before), `archives` is filled.
+        cannot be read in another order; digests are "" (not known before), and `archives` is
+        filled in by who calls, from the verified files. An archive may lie there under one of
+        `Remote.other_names`.
         """
         ...

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, Member
+from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, FromArchives, Member
 from cliplab.nouns import Dataset
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.progress import say
@@ -105,12 +105,49 @@ def open_catalogued(name: str, *, home: Path | None = None) -> Dataset:
 def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     """List the data sets that have a name: those that come with cliplab, and the prepared ones."""
     place = home_of(home)
-    entries = {entry.name: entry for entry, _member in _members()}
+    members = list(_members())
+    entries = {entry.name: entry for entry, _member in members}
     for prepared in _prepared(place):
         known = entries.get(prepared.name)
         if known is None or known.state != EMBEDDED:
             entries[prepared.name] = prepared
+    for entry, member in members:
+        parts = member.parts(entry.name) if hasattr(member, "parts") else ()
+        is_view = bool(parts) and entry.name not in parts
+        if is_view and all(entries[part].state == PREPARED for part in parts):
+            entries[entry.name] = entry._replace(state=PREPARED, size=0)
     return list(entries.values())
+
+
+class Archived(NamedTuple):
+    """A member that reads archives, and the data sets of its that a name stands for."""
+
+    member: FromArchives
+    parts: tuple[str, ...]
+
+
+def archived(name: str) -> Archived | None:
+    """Give the member that makes the data set of that name out of archives; None if none does.
+
+    A folder of that name comes first, as in `open_dataset`.
+    """
+    if os.path.isdir(_path(name)):  # noqa: PTH112 (never raises)
+        return None
+    for module in _modules():
+        if not (hasattr(module, "read_archives") and hasattr(module, "remotes")):
+            continue
+        parts = tuple(module.parts(name)) if hasattr(module, "parts") else ()
+        if not parts and name in {entry.name for entry in module.ENTRIES}:
+            parts = (name,)
+        if parts:
+            return Archived(cast(FromArchives, module), parts)
+    return None
+
+
+def archive_members() -> list[FromArchives]:
+    """List the members that read archives."""
+    found = (module for module in _modules() if hasattr(module, "read_archives"))
+    return [cast(FromArchives, module) for module in found]
 
 
 def _path(name: str) -> Path:
@@ -214,16 +251,17 @@ def _prepared(home: Path) -> Iterator[CatalogueEntry]:
 
 
 def _prepared_entry(name: str, manifest: dict[str, Any]) -> CatalogueEntry:
-    splits: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
     for shard in manifest["shards"]:
-        splits[shard["split"]] += shard["rows"]
+        rows[shard["split"]] += shard["rows"]
     return CatalogueEntry(
         name=name,
         description=manifest["card"]["description"].partition("\n")[0],
         tasks={task["name"]: len(task["class_names"]) for task in manifest["tasks"]},
-        pictures=sum(splits.values()),
-        splits=dict(splits),
+        pictures=sum(rows.values()),
+        splits=manifest.get("splits", dict(rows)),
         licence=manifest["card"]["licence"],
         size=sum(shard["size"] for shard in manifest["shards"]),
         state=PREPARED,
+        unreadable=len(manifest["unreadable"]) if "unreadable" in manifest else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cliplab.datasets.shards import Bounds
-from cliplab.nouns import Card, Dataset, Prompts, Task, digest_of
+from cliplab.nouns import Card, Dataset, Prompts, Query, Skipped, Task, digest_of
 from cliplab.runtime.errors import DataError
 from cliplab.runtime.storage import read_json
 
@@ -30,6 +31,8 @@ def identity_of(dataset: Dataset, bounds: Bounds) -> str:
         "tasks": _tasks_json(dataset),
         "card": asdict(dataset.card),
         "split_origin": dataset.split_origin,
+        "archives": dict(dataset.archives),
+        "queries": _queries_json(dataset),
         "bounds": asdict(bounds),
     }
     return digest_of(value)
@@ -67,13 +70,17 @@ def manifest_json(
     dataset: Dataset,
     order: np.ndarray,
     digests: Sequence[str],
+    unreadable: Sequence[Skipped],
     shards: Sequence[dict[str, Any]],
     identity: str,
 ) -> dict[str, Any]:
     """Give the manifest of a data set written in `order`, whose pictures have these digests.
 
-    `content_digest` is that of the data set as it will be read from the shards.
+    `unreadable` are the pictures that did not decode as they were written, with the reason.
+    `content_digest` is that of the data set as it will be read from the shards, `splits` the
+    number of pictures in each split of the default task.
     """
+    default = next(iter(dataset.tasks))
     prepared = replace(
         dataset,
         ids=dataset.ids[order],
@@ -90,6 +97,10 @@ def manifest_json(
         "captions": dataset.captions is not None,
         "card": asdict(dataset.card),
         "tasks": _tasks_json(dataset),
+        "archives": dict(dataset.archives),
+        "splits": dict(Counter(str(split) for split in dataset.splits[default] if split)),
+        "queries": _queries_json(dataset),
+        "unreadable": [skipped._asdict() for skipped in unreadable],
         "shards": list(shards),
     }
 
@@ -104,19 +115,40 @@ def card_of(manifest: dict[str, Any]) -> Card:
     return Card(**manifest["card"])
 
 
+def queries_of(manifest: dict[str, Any]) -> tuple[Query, ...]:
+    """Give the queries of the retrieval benchmark, as the manifest tells of them; often ()."""
+    found = []
+    for query in manifest.get("queries", ()):
+        lists = {key: tuple(query[key]) for key in ("box", "good", "ok", "junk")}
+        found.append(Query(**{**query, **lists}))
+    return tuple(found)
+
+
+def unreadable_of(manifest: dict[str, Any]) -> tuple[Skipped, ...]:
+    """Pictures that did not decode as they were written, with the reason."""
+    return tuple(Skipped(**found) for found in manifest.get("unreadable", ()))
+
+
+def _queries_json(dataset: Dataset) -> list[dict[str, Any]]:
+    queries = [query._asdict() for query in dataset.queries]
+    return [{k: list(v) if isinstance(v, tuple) else v for k, v in q.items()} for q in queries]
+
+
 def _task(found: dict[str, Any]) -> Task:
     prompts = found["prompts"]
     if prompts is not None:
         per_class = {name: tuple(texts) for name, texts in prompts["per_class"].items()}
         prompts = Prompts(prompts["name"], tuple(prompts["templates"]), per_class)
-    catch_all = tuple(found.get("catch_all", ()))
-    return Task(found["name"], tuple(found["class_names"]), prompts, catch_all)
+    may_lack, catch_all = found.get("may_lack_training", False), found.get("catch_all", ())
+    return Task(found["name"], tuple(found["class_names"]), prompts, may_lack, tuple(catch_all))
 
 
 def _tasks_json(dataset: Dataset) -> list[dict[str, Any]]:
     found = []
     for name, task in dataset.tasks.items():
         prompts = None if task.prompts is None else asdict(task.prompts)
-        entry = {"name": name, "class_names": list(task.class_names), "prompts": prompts}
-        found.append(entry | ({"catch_all": list(task.catch_all)} if task.catch_all else {}))
+        told: dict[str, Any] = {"name": name, "class_names": list(task.class_names)}
+        told["prompts"] = prompts
+        told |= {"may_lack_training": True} if task.may_lack_training else {}
+        found.append(told | ({"catch_all": list(task.catch_all)} if task.catch_all else {}))
     return found

@@ -18,6 +18,7 @@ from cliplab.datasets.manifest import (
     SPLIT,
     card_of,
     manifest_or_none,
+    queries_of,
     tasks_of,
 )
 from cliplab.datasets.shards import FULL
@@ -76,6 +77,8 @@ def open_parquet(folder: Path, *, name: str, home: Path) -> Dataset:
         card=card_of(manifest),
         split_origin=manifest["split_origin"],
         location=folder,
+        archives=manifest.get("archives", {}),
+        queries=queries_of(manifest),
     )
 
 

@@ -8,12 +8,11 @@ on at the shard after the last whole one and ends in the same bytes.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,21 +29,14 @@ from cliplab.datasets.manifest import (
     manifest_json,
     manifest_or_none,
 )
-from cliplab.datasets.shards import (
-    Bounds,
-    Plan,
-    Shard,
-    is_split_by_task,
-    picture_sizes,
-    plan_shards,
-    replan,
-)
+from cliplab.datasets.reading import Read, read_ahead
+from cliplab.datasets.shard_writer import Written, split_columns, write_shard
+from cliplab.datasets.shards import Bounds, Plan, Shard, picture_sizes, plan_shards, replan
 from cliplab.datasets.tables import stored_digests, table_file
-from cliplab.nouns import Dataset
+from cliplab.nouns import Dataset, Skipped
 from cliplab.runtime.errors import DataError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import (
-    atomic_write,
     locked,
     make_folder,
     read_json,
@@ -55,8 +47,7 @@ from cliplab.runtime.storage import (
 )
 
 PLAN, CARD = "plan.json", "README.md"
-ROW_GROUP = 100  # pictures, as Hugging Face's own tools write them
-ROW_GROUP_SIZE = 128_000_000  # bytes of pictures: closes a row group early, to bound memory
+UNREADABLE = "unreadable"  # folder of what each shard has of it, one small JSON each
 
 
 def write_parquet(
@@ -65,11 +56,15 @@ def write_parquet(
     *,
     bounds: Bounds | None = None,
     sizes: np.ndarray | None = None,
+    on_bad: str = "list",
+    workers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
+    on_shard: Callable[[str, list[str]], None] | None = None,
 ) -> Path:
     """Write a data set as Parquet shards with a card and a manifest; give the folder back.
 
-    Nothing is done if the folder holds this data set already. Encoded bytes are kept as they are.
+    Nothing is done if the folder holds this data set already. Encoded bytes are kept as they are;
+    each picture is decoded as it is written, and the manifest lists those that cannot be.
 
     Parameters
     ----------
@@ -82,13 +77,20 @@ def write_parquet(
         How large a shard may become; 10,000 pictures or 500 MB by default.
     sizes
         (N,) int64, bytes of each picture, where they are known; found out otherwise.
+    on_bad
+        "list": a picture that cannot be read or decoded is listed; "fail": it ends the work.
+    workers
+        Threads that read and decode. Default: one a usable core, at most 16.
     on_progress
         Told how many more pictures are written.
+    on_shard
+        Told of each shard's file and its pictures' digests, where they had to be found out.
 
     Raises
     ------
     DataError
-        If the folder holds something else, or a picture is not what it was when it was indexed.
+        If the folder holds something else, a picture is not what it was when it was indexed, or
+        one is unreadable and `on_bad` is "fail".
     StorageError
         If the disk is full or read-only; what was finished is kept, and what was there is intact.
     """
@@ -100,12 +102,23 @@ def write_parquet(
         if is_whole(folder, identity):
             return folder
         _refuse_foreign(folder)
-        workshop = folder.with_name(f".{folder.name}.part")
+        workshop = _workshop(folder)
         if not is_whole(workshop, identity):
+            sizes = picture_sizes(dataset) if sizes is None else sizes
             plan = _begin(dataset, folder, workshop, identity, bounds, sizes)
-            _fill(dataset, workshop, plan, identity, on_progress or (lambda _count: None))
+            job = _Job(dataset, workshop, plan, on_bad, on_progress or (lambda _count: None))
+            _fill(job, identity, sizes, workers, on_shard or (lambda _file, _digests: None))
         _swap(workshop, folder)
     return folder
+
+
+def finished_size(folder: Path) -> int:
+    """Bytes of the shards that an earlier run has finished for `folder`, and this one will keep."""
+    return sum(path.stat().st_size for path in (_workshop(folder) / "data").glob("*.parquet"))
+
+
+def _workshop(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.part")
 
 
 def _refuse_reserved_names(dataset: Dataset) -> None:
@@ -133,7 +146,7 @@ def _begin(
     workshop: Path,
     identity: str,
     bounds: Bounds,
-    sizes: np.ndarray | None,
+    sizes: np.ndarray,
 ) -> Plan:
     """Give the plan to follow; it lies in the workshop, where earlier work of it is kept."""
     earlier = manifest_or_none(folder)
@@ -143,7 +156,7 @@ def _begin(
     if plan is None:
         if workshop.exists():
             shutil.rmtree(workshop)
-        plan = plan_shards(dataset, picture_sizes(dataset) if sizes is None else sizes, bounds)
+        plan = plan_shards(dataset, sizes, bounds)
         value = {"format_version": FORMAT_VERSION, "identity": identity, "shards": plan.as_json()}
         write_json(workshop / PLAN, value)
     (workshop / MANIFEST).unlink(missing_ok=True)
@@ -158,28 +171,88 @@ def _earlier_plan(dataset: Dataset, path: Path, identity: str) -> Plan | None:
     return replan(dataset, found["shards"]) if found.get("identity") == identity else None
 
 
+class _Job(NamedTuple):
+    """What is written where, and how."""
+
+    dataset: Dataset
+    workshop: Path
+    plan: Plan
+    on_bad: str
+    advance: Callable[[int], None]
+
+
 def _fill(
-    dataset: Dataset, workshop: Path, plan: Plan, identity: str, advance: Callable[[int], None]
+    job: _Job,
+    identity: str,
+    sizes: np.ndarray,
+    workers: int | None,
+    on_shard: Callable[[str, list[str]], None],
 ) -> None:
     """Write the shards that are missing, then the card, then the manifest."""
+    dataset, workshop, plan = job.dataset, job.workshop, job.plan
     make_folder(workshop / "data")
     sweep_parts(workshop)
     sweep_parts(workshop / "data")
     missing = [shard for shard in plan.shards if not (workshop / shard.file).exists()]
     rows = [row for shard in missing for row in shard.rows.tolist()]
-    pictures = dataset.source.open(rows)
-    schema = _schema(dataset)
     digests: list[str] = []
-    for shard in plan.shards:
-        path = workshop / shard.file
-        if path.exists():
-            digests += _digests_of_shard(dataset, shard, path)
-        else:
-            digests += _write_shard(dataset, shard, path, pictures, schema, advance)
-    shards = [_shard_json(workshop, shard) for shard in plan.shards]
+    unreadable: list[Skipped] = []
+    shards: list[dict[str, Any]] = []
+    with closing(read_ahead(dataset.source, rows, sizes, workers=workers)) as pictures:
+        for shard in plan.shards:
+            is_there = (workshop / shard.file).exists()
+            done = _earlier(job, shard) if is_there else _write(job, shard, pictures)
+            on_shard(shard.file, done.digests)
+            digests += done.digests
+            unreadable += done.unreadable
+            shards.append(_shard_json(workshop, shard, done.sha256))
     write_bytes(workshop / CARD, _card(dataset, shards).encode())
-    value = manifest_json(dataset, plan.order, digests, shards, identity)
+    value = manifest_json(dataset, plan.order, digests, unreadable, shards, identity)
     write_json(workshop / MANIFEST, value)
+
+
+def _write(job: _Job, shard: Shard, pictures: Iterator[Read]) -> Written:
+    """Write a shard, and what of it is unreadable before it: where it is, that is told too."""
+    place = _unreadable_place(job.workshop, shard)
+
+    def keep(found: list[Skipped]) -> None:
+        _refuse_bad(job, found)
+        if found:
+            write_json(place, [skipped._asdict() for skipped in found])
+        else:
+            place.unlink(missing_ok=True)
+
+    path = job.workshop / shard.file
+    return write_shard(job.dataset, shard, path, pictures, before_rename=keep, advance=job.advance)
+
+
+def _earlier(job: _Job, shard: Shard) -> Written:
+    """Give what is known of a shard that an earlier run wrote."""
+    path, place = job.workshop / shard.file, _unreadable_place(job.workshop, shard)
+    found = [Skipped(**one) for one in read_json(place)] if place.is_file() else []
+    _refuse_bad(job, found)
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Written(_digests_of_shard(job.dataset, shard, path), found, sha256)
+
+
+def _unreadable_place(workshop: Path, shard: Shard) -> Path:
+    return workshop / UNREADABLE / f"{Path(shard.file).stem}.json"
+
+
+def _refuse_bad(job: _Job, found: Sequence[Skipped]) -> None:
+    if job.on_bad == "fail" and found:
+        raise DataError(
+            f"{job.dataset.name}: {len(found)} pictures cannot be read: "
+            f"{listed_skipped(found)}. Mend or remove them, or go on without them with "
+            "--on-bad list; what was finished is kept."
+        )
+
+
+def listed_skipped(found: Sequence[Skipped], limit: int = 10) -> str:
+    """Give the first few pictures with their reasons, and how many there are, for a message."""
+    shown = ", ".join(f"{skipped.id} ({skipped.reason})" for skipped in found[:limit])
+    return shown if len(found) <= limit else f"{shown}, … ({len(found):,} in all)"
 
 
 def _swap(workshop: Path, folder: Path) -> None:
@@ -201,152 +274,12 @@ def _digests_of_shard(dataset: Dataset, shard: Shard, path: Path) -> list[str]:
     return stored_digests(table_file(path, f"Remove {path} and prepare again."), IMAGE)
 
 
-def _write_shard(
-    dataset: Dataset,
-    shard: Shard,
-    path: Path,
-    pictures: Iterator[Callable[[], bytes]],
-    schema: Any,
-    advance: Callable[[int], None],
-) -> list[str]:
-    """Write one shard, a row group at a time; give the digests of its pictures."""
-    digests: list[str] = []
-    with atomic_write(path) as stream, _parquet(stream, schema) as writer:
-        for group in _row_groups(dataset, shard.rows, pictures):
-            writer.write_table(_table(dataset, group, schema), row_group_size=ROW_GROUP)
-            digests += group.digests
-            advance(len(group.rows))
-    return digests
-
-
-class _Group(NamedTuple):
-    """The pictures of one row group."""
-
-    rows: list[int]
-    contents: list[bytes | None]  # None: the picture cannot be read
-    digests: list[str]
-
-
-def _row_groups(
-    dataset: Dataset, rows: np.ndarray, pictures: Iterator[Callable[[], bytes]]
-) -> Iterator[_Group]:
-    group, weight = _Group([], [], []), 0
-    for row in rows.tolist():
-        content, digest = _read(dataset, row, next(pictures))
-        size = len(content or b"")
-        if group.rows and (len(group.rows) == ROW_GROUP or weight + size > ROW_GROUP_SIZE):
-            yield group
-            group, weight = _Group([], [], []), 0
-        group.rows.append(row)
-        group.contents.append(content)
-        group.digests.append(digest)
-        weight += size
-    if group.rows:
-        yield group
-
-
-def _read(dataset: Dataset, row: int, picture: Callable[[], bytes]) -> tuple[bytes | None, str]:
-    """Bytes and digest of a picture; (None, "") where it could not be read when indexed either."""
-    known = str(dataset.digests[row])
-    try:
-        content = picture()
-    except OSError as error:
-        if not known:
-            return None, ""
-        raise DataError(
-            f"{dataset.ids[row]} of {dataset.name} can no longer be read ({error}). "
-            "Put it back, or remove it from the data set, and prepare again."
-        ) from error
-    digest = hashlib.sha256(content).hexdigest()
-    if known and digest != known:
-        raise DataError(
-            f"{dataset.ids[row]} of {dataset.name} changed while it was being prepared. "
-            "Run the same command again."
-        )
-    return content, digest
-
-
-@contextmanager
-def _parquet(stream: IO[bytes], schema: Any) -> Iterator[Any]:
-    """Open a Parquet writer whose settings are fixed, so that equal rows give equal bytes.
-
-    Pictures are compressed already, so they are stored as they are, without dictionary or
-    statistics; the small columns take Snappy, which every reader has. Pages carry checksums.
-    """
-    import pyarrow.parquet as pq
-
-    small = [name for name in schema.names if name != IMAGE]
-    pictures = [f"{IMAGE}.bytes", f"{IMAGE}.path"]
-    leaves = [name if name != CAPTION else f"{CAPTION}.list.element" for name in small]
-    writer = pq.ParquetWriter(
-        stream,
-        schema,
-        version="2.6",
-        compression=dict.fromkeys(leaves, "snappy") | dict.fromkeys(pictures, "none"),
-        use_dictionary=leaves,
-        write_statistics=leaves,
-        write_page_checksum=True,
-    )
-    try:
-        yield writer
-    except BaseException:
-        with suppress(Exception):  # the first failure is the one to tell of
-            writer.close()
-        raise
-    writer.close()
-
-
-def _schema(dataset: Dataset) -> Any:
-    """Arrow schema with the metadata from which `datasets` restores features, and our version."""
-    from datasets import ClassLabel, Features, Image, List, Value
-
-    columns: dict[str, Any] = {IMAGE: Image(), ID: Value("string")}
-    for name, task in dataset.tasks.items():
-        columns[name] = ClassLabel(names=list(task.class_names))
-    columns |= {name: Value("string") for name in _split_columns(dataset)}
-    if dataset.captions is not None:
-        columns[CAPTION] = List(Value("string"))
-    schema = Features(columns).arrow_schema
-    ours = {"cliplab": json.dumps({"format_version": FORMAT_VERSION})}
-    return schema.with_metadata({**schema.metadata, **ours})
-
-
-def _split_columns(dataset: Dataset) -> list[str]:
-    if not is_split_by_task(dataset):
-        return []
-    return [f"{SPLIT}{task}" for task in dataset.tasks]
-
-
-def _table(dataset: Dataset, group: _Group, schema: Any) -> Any:
-    import pyarrow as pa
-
-    ids = [str(dataset.ids[row]) for row in group.rows]
-    pictures = [
-        None if content is None else {"bytes": content, "path": PurePosixPath(id_).name}
-        for id_, content in zip(ids, group.contents, strict=True)
-    ]
-    columns: dict[str, Any] = {IMAGE: pictures, ID: ids}
-    for task in dataset.tasks:
-        columns[task] = dataset.labels[task][group.rows]
-    for name in _split_columns(dataset):
-        splits = dataset.splits[name.removeprefix(SPLIT)][group.rows]
-        columns[name] = [split or None for split in splits]
-    if dataset.captions is not None:
-        columns[CAPTION] = [list(dataset.captions[row]) for row in group.rows]
-    arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _shard_json(workshop: Path, shard: Shard) -> dict[str, Any]:
-    path = workshop / shard.file
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    size = path.stat().st_size
+def _shard_json(workshop: Path, shard: Shard, sha256: str) -> dict[str, Any]:
     return {
         "file": shard.file,
         "split": shard.split,
         "rows": len(shard.rows),
-        "size": size,
+        "size": (workshop / shard.file).stat().st_size,
         "sha256": sha256,
     }
 
@@ -360,5 +293,5 @@ def _card(dataset: Dataset, shards: Sequence[dict[str, Any]]) -> str:
             SplitSize(name, sum(s["rows"] for s in of_split), sum(s["size"] for s in of_split))
         )
     tasks = {name: task.class_names for name, task in dataset.tasks.items()}
-    features = yaml_features(tasks, _split_columns(dataset), dataset.captions is not None)
+    features = yaml_features(tasks, split_columns(dataset), dataset.captions is not None)
     return card_text(dataset, features, splits)

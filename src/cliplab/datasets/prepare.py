@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cliplab.datasets.index import cached_digests
-from cliplab.datasets.manifest import ID, IMAGE, identity_of, is_whole, manifest_or_none
-from cliplab.datasets.parquet_writer import write_parquet
+from cliplab.datasets.manifest import (
+    ID,
+    IMAGE,
+    MANIFEST,
+    identity_of,
+    is_whole,
+    manifest_or_none,
+    unreadable_of,
+)
+from cliplab.datasets.parquet_writer import finished_size, listed_skipped, write_parquet
 from cliplab.datasets.shards import Bounds, picture_sizes
 from cliplab.datasets.tables import stored_digests, table_file
-from cliplab.nouns import Dataset
+from cliplab.nouns import Card, Dataset
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import progress, say
+from cliplab.runtime.storage import make_folder
+from cliplab.runtime.transfer import check_space
 
 
 def prepared_folder(name: str, home: Path) -> Path:
@@ -54,6 +65,8 @@ def prepare(
     out: Path | None = None,
     bounds: Bounds | None = None,
     on_bad: str = "list",
+    workers: int | None = None,
+    say_licence: bool = True,
     on_progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Write a data set as Parquet under `home` and give the folder; nothing is done twice.
@@ -74,16 +87,20 @@ def prepare(
     bounds
         How large a shard may become; 10,000 pictures or 500 MB by default.
     on_bad
-        "list": pictures whose bytes cannot be read are named, and their rows hold no picture;
-        "fail": they end the work. Pictures are not decoded here, so that what cannot be decoded
-        is kept as it is, and told of by what reads it.
+        "list": pictures that cannot be read or decoded are named, and listed in `cliplab.json` with
+        the reason; one that cannot be decoded keeps its bytes, one that cannot be read has a row
+        without a picture. "fail": the first of them ends the work.
+    workers
+        Threads that read and decode. Default: one a usable core, at most 16.
+    say_licence
+        Whether licence and citation are said, which need not be done twice.
     on_progress
         Told how many more pictures are written; by default a bar is shown on a terminal.
 
     Raises
     ------
     DataError, StorageError
-        As `write_parquet` does; DataError also for unreadable pictures with `on_bad="fail"`.
+        As `write_parquet` does.
     """
     if on_bad not in ("list", "fail"):
         raise UsageError(f"--on-bad {on_bad}: give list or fail.")
@@ -95,44 +112,63 @@ def prepare(
         say(f"{dataset.name} is prepared already: {folder}")
         return folder
     sizes = picture_sizes(dataset)
-    _announce(dataset, sizes, folder)
-    _tell_unreadable(dataset, sizes, on_bad)
+    say(f"{dataset.name}: {len(dataset):,} pictures, {sizes.sum() / 1e6:,.1f} MB → {folder}")
+    if say_licence:
+        say_card(dataset.card)
+    if on_bad == "fail":
+        _refuse_unreadable(dataset, sizes)
+    needed = int(sizes.sum()) - finished_size(folder)
+    check_space(make_folder(folder.parent), needed, f"{dataset.name} as Parquet")
+    digests: dict[str, list[str]] = {}
+    options: dict[str, Any] = {"bounds": bounds, "sizes": sizes, "on_bad": on_bad}
+    options |= {"workers": workers, "on_shard": digests.__setitem__}
     if on_progress:
-        write_parquet(dataset, folder, bounds=bounds, sizes=sizes, on_progress=on_progress)
+        write_parquet(dataset, folder, on_progress=on_progress, **options)
     else:
         with progress(f"Preparing {dataset.name}", len(dataset)) as advance:
-            write_parquet(dataset, folder, bounds=bounds, sizes=sizes, on_progress=advance)
-    _keep_digests(dataset, folder, home)
+            write_parquet(dataset, folder, on_progress=advance, **options)
+    _keep_digests(dataset, digests, folder, home)
+    _tell_unreadable(folder)
     return folder
 
 
-def _announce(dataset: Dataset, sizes: np.ndarray, folder: Path) -> None:
-    card = dataset.card
-    size = f"{sizes.sum() / 1e6:,.1f} MB"
-    say(f"{dataset.name}: {len(dataset):,} pictures, {size} → {folder}")
+def say_card(card: Card) -> None:
+    """Say the licence, and what to cite, on stderr."""
     say(f"  Licence: {card.licence or 'not stated by the source'}")
     if card.citation:
         say(f"  Please cite: {' '.join(card.citation.split())}")
 
 
-def _tell_unreadable(dataset: Dataset, sizes: np.ndarray, on_bad: str) -> None:
+def _refuse_unreadable(dataset: Dataset, sizes: np.ndarray) -> None:
+    """Raise for all that is known to be unreadable before a picture is read."""
     bad = [str(id_) for id_ in dataset.ids[sizes == 0]]
-    if not bad:
-        return
-    listing = ", ".join(bad[:10]) + (f", … ({len(bad)} in all)" if len(bad) > 10 else "")
-    if on_bad == "fail":
+    if bad:
+        listing = ", ".join(bad[:10]) + (f", … ({len(bad)} in all)" if len(bad) > 10 else "")
         raise DataError(
             f"{dataset.name}: {len(bad)} pictures cannot be read or are empty: {listing}. "
             "Mend or remove them, or go on without them with --on-bad list."
         )
-    say(f"  {len(bad)} pictures cannot be read or are empty: {listing}")
 
 
-def _keep_digests(dataset: Dataset, folder: Path, home: Path) -> None:
+def _tell_unreadable(folder: Path) -> None:
+    manifest = manifest_or_none(folder)
+    assert manifest is not None
+    found = unreadable_of(manifest)
+    if found:
+        say(f"  {len(found):,} pictures cannot be read: {listed_skipped(found)}")
+        say(f"  They are listed in {folder / MANIFEST}, and left out where pictures are read.")
+
+
+def _keep_digests(
+    dataset: Dataset, of_shards: Mapping[str, list[str]], folder: Path, home: Path
+) -> None:
     """Put the pictures' digests where opening looks for them, so that no shard is hashed again."""
     known = dict(zip(dataset.ids, dataset.digests, strict=True))
 
     def digests_of(path: Path) -> list[str]:
+        written = of_shards.get(path.relative_to(folder).as_posix())
+        if written is not None:
+            return written
         file = table_file(path, f"Remove {path} and prepare again.")
         found = [str(known[id_]) for id_ in file.read([ID]).column(ID).to_pylist()]
         return found if all(found) else stored_digests(file, IMAGE)

@@ -57,6 +57,26 @@ def fixed_split(ids: Sequence[str] | np.ndarray, labels: np.ndarray) -> np.ndarr
     return split
 
 
+def trained_classes(labels: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Give the classes (K,) int64, ascending, that have a training or validation picture.
+
+    Parameters
+    ----------
+    labels
+        (N,) int64 in -1..C-1; -1 is unlabelled.
+    splits
+        (N,) str objects: train, validation, test, "" (none).
+    """
+    trained_on = (splits == TRAIN) | (splits == VALIDATION)
+    return np.unique(labels[trained_on & (labels != UNLABELLED)])
+
+
+def untrained_classes(labels: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Give the classes, ascending, that have test pictures and none to learn from."""
+    tested = np.unique(labels[(splits == TEST) & (labels != UNLABELLED)])
+    return np.setdiff1d(tested, trained_classes(labels, splits))
+
+
 class Settled(NamedTuple):
     """Splits as they are used, and where they come from."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cliplab.datasets.splits import untrained_classes
 from cliplab.nouns import Dataset, Encoder, Prompts, Result, digest_of
 
 
@@ -31,6 +32,7 @@ def dataset_block(
     if ids is not None:
         scored = set(ids)
         rows = np.array([r for r in rows if dataset.ids[r] in scored], dtype=np.int64)
+    untrained = untrained_classes(dataset.labels[task], dataset.splits[task])
     return {
         "name": dataset.name,
         "task": task,
@@ -41,6 +43,7 @@ def dataset_block(
         "pictures_digest": _pictures_digest(dataset, task, rows),
         "split_origin": dataset.split_origin,
         "class_names": list(dataset.task(task).class_names),
+        "untrained": [dataset.task(task).class_names[c] for c in untrained],
         "licence": dataset.card.licence,
         "location": None if dataset.location is None else str(dataset.location),
     }

@@ -48,6 +48,7 @@ def headline(about: Record | Mapping[str, Any]) -> str:
         _prompts(data.get("prompts")),
         _and([classifier_title(name) for name in names]),
         _scored(data["dataset"]),
+        _untrained(data, names),
         skipped_note(data.get("skipped", ())),
     ]
     return printable(" · ".join(part for part in parts if part))
@@ -89,6 +90,18 @@ def _scored(dataset: Mapping[str, Any]) -> str:
     if dataset["split"] != "all":
         which += f", {dataset['split_origin']} split"
     return f"scored {dataset['n']:,} of {dataset['n_total']:,} ({which})"
+
+
+def _untrained(data: Mapping[str, Any], classifiers: Sequence[str]) -> str:
+    """Say how many classes a probe could not learn; empty where it learned from other pictures."""
+    missing = data["dataset"].get("untrained", ())
+    if not missing or data.get("trained_on") or set(classifiers) == {"zero_shot"}:
+        return ""
+    more = ", …" if len(missing) > _REASONS else ""
+    kind = "class" if len(missing) == 1 else "classes"
+    return (
+        f"{len(missing)} {kind} without training pictures ({', '.join(missing[:_REASONS])}{more})"
+    )
 
 
 def _and(items: Sequence[str]) -> str:

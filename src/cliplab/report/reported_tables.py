@@ -74,7 +74,7 @@ def _cells(number: Beside | None) -> list[str]:
 
 
 def _as_reported(value: float | None) -> str:
-    """Give a reported share in percent with the digits that it was reported with: 8, 58.6, 43.37."""
+    """Give a reported share in percent with its digits in the report: 8, 58.6, 43.37."""
     return NOT_SCORED if value is None else f"{100 * value:.2f}".rstrip("0").rstrip(".")
 
 

@@ -41,6 +41,13 @@ class StorageError(CliplabError, OSError):
         return str(self.args[-1]) if self.args else ""
 
 
+class DownloadFailed(CliplabError, ConnectionError):
+    """A file of the web that is not here and is not to be had."""
+
+    def __str__(self) -> str:  # OSError would put a number first
+        return str(self.args[-1]) if self.args else ""
+
+
 class MissingWeights(CliplabError, FileNotFoundError):
     """Weights that are neither here nor to be had."""
 
