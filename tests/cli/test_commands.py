@@ -26,7 +26,12 @@ def test_version(cliplab):
 
 
 def test_datasets(cliplab):
-    assert "digits" in cliplab("datasets").out
+    shown = cliplab("datasets").out
+    assert max(map(len, shown.partition("Licences")[0].splitlines())) <= 100
+    assert [line.split() for line in shown.splitlines() if line.startswith("wikiart ")] == [
+        ["wikiart", "style", "(27)", "train", "57,025", "not", "here", "81,446", "–", "25,400.0"]
+    ]
+    assert "digits: CC BY 4.0" in shown
     entry = cliplab("datasets", "--json").json()[0]
     assert (entry["name"], entry["tasks"], entry["pictures"]) == ("digits", {"digit": 10}, 1797)
 

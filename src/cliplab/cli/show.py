@@ -225,9 +225,7 @@ def data_sets(entries: Sequence[CatalogueEntry], *, json: bool) -> None:
     print("\nLicences")
     for licence, names in licences.items():
         print(f"  {', '.join(names)}: {licence}")
-    print(
-        "\nMB: to download, or on the disk where it is prepared. cliplab prepare NAME brings it here."
-    )
+    print("\nMB: to download, or on the disk where it is prepared (cliplab prepare NAME).")
     print("Any folder of class folders is a data set too: cliplab evaluate FOLDER")
 
 

@@ -49,7 +49,7 @@ CARD = Card(
     "anything, and those of the word oxford do. landmark is the ground truth: the photographs that "
     "show one of 11 landmarks well (good) or in part (ok). The splits are cliplab's, since the "
     "source has none for classification.",
-    licence="none stated; the photographs belong to the Flickr users who took them",
+    licence="Flickr's terms of use, and the source's terms of access",
     citation="@inproceedings{philbin2007object,\n"
     "  title = {Object retrieval with large vocabularies and fast spatial matching},\n"
     "  author = {Philbin, James and Chum, Ondrej and Isard, Michael and Sivic, Josef and\n"
