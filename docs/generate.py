@@ -2,11 +2,13 @@
 
 docs/cli.md        every command and option, from the command line itself
 docs/families.md   data sets, classifiers, prompts: what there is, from the families themselves
+docs/datasets.md   each data set: tasks, traps, archives, licence, citation, prompts
 """
 
 from __future__ import annotations
 
 import inspect
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,7 +82,17 @@ def families_reference() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-REFERENCES = {"cli.md": cli_reference, "families.md": families_reference}
+def datasets_reference() -> str:
+    """Markdown of every data set that has a name."""
+    written: str = runpy.run_path(str(DOCS / "data_sets.py"))["datasets_reference"](NOTE)
+    return written
+
+
+REFERENCES = {
+    "cli.md": cli_reference,
+    "families.md": families_reference,
+    "datasets.md": datasets_reference,
+}
 
 
 def main() -> None:

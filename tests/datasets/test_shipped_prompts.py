@@ -41,10 +41,9 @@ def test_each_class_has_several_captions_of_its_own(name, task, home):
 
 def test_no_shipped_file_names_what_is_no_class(shared_data):
     """A name that fits no class would silently serve nothing."""
-    from cliplab.datasets.wikiart_lists import repaired
-
     from cliplab.datasets import wikiart_artists
-    from cliplab.datasets.words import _alike, _read_texts, _read_words
+    from cliplab.datasets.wikiart_lists import repaired
+    from cliplab.datasets.words import _alike, read_texts, read_words
 
     known = {_alike(name) for _name, task in TASKS for name in task.class_names}
     with gzip.open(shared_data / "wikiart" / "style_train.csv.gz", "rt", encoding="utf-8") as lines:
@@ -52,7 +51,7 @@ def test_no_shipped_file_names_what_is_no_class(shared_data):
     known |= {_alike(wikiart_artists.in_words(slug)) for slug in slugs}
     known.add("art nouveau modern")  # as its folder is called
     for path in SHIPPED.rglob("*.*"):
-        read = {"words.txt": _read_words, "json": _read_texts}
+        read = {"words.txt": read_words, "json": read_texts}
         kind = next((kind for kind in read if path.name.endswith(kind)), None)
         if kind:
             assert not [name for name in read[kind](path) if _alike(name) not in known], path

@@ -7,6 +7,9 @@ A module in this package, or one of another package under the entry point group
 - ``open_entry(name, *, home)``: gives the `Dataset` of one of these names, or raises a
   `CliplabError` that says what to do to have it.
 
+Members that come with cliplab also have ``TRAPS``, sentences on what one must know of their data
+sets before believing a number, which go into `docs/datasets.md`.
+
 A member whose pictures come out of archives of the web has two functions more (`FromArchives`),
 and `cliplab prepare NAME` does the rest: it finds or downloads the archives, verifies them, reads
 them as streams and writes Parquet. Such a member may also have

@@ -105,16 +105,16 @@ def open_catalogued(name: str, *, home: Path | None = None) -> Dataset:
 def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     """List the data sets that have a name: those that come with cliplab, and the prepared ones."""
     place = home_of(home)
-    members = list(_members())
-    entries = {entry.name: entry for entry, _member in members}
+    found = list(members())
+    entries = {entry.name: entry for entry, _member in found}
     for prepared in _prepared(place):
         known = entries.get(prepared.name)
         if known is None or known.state != EMBEDDED:
             entries[prepared.name] = prepared
-    for entry, member in members:
+    for entry, member in found:
         parts = member.parts(entry.name) if hasattr(member, "parts") else ()
         is_view = bool(parts) and entry.name not in parts
-        if is_view and all(entries[part].state == PREPARED for part in parts):
+        if is_view and all(part in entries and entries[part].state == PREPARED for part in parts):
             entries[entry.name] = entry._replace(state=PREPARED, size=0)
     return list(entries.values())
 
@@ -176,7 +176,7 @@ def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
 
     path = _path(base)
     folder.check_folder(path)
-    if base in {entry.name for entry, _member in _members()}:
+    if base in {entry.name for entry, _member in members()}:
         say(f"{base}: the folder here is taken, not cliplab's data set of that name.")
     has_list = (path / labels_csv.LABELS_CSV).is_file()
     if not has_list and huggingface.holds_tables(path):
@@ -198,7 +198,7 @@ def _open_named(name: str, home: Path) -> Dataset | None:
     """Open a data set of the catalogue or a prepared one; None if there is no such name."""
     from cliplab.datasets.parquet import open_parquet
 
-    entry, member = next((found for found in _members() if found[0].name == name), (None, None))
+    entry, member = next((found for found in members() if found[0].name == name), (None, None))
     folder = _prepared_folder(name, home)
     if folder and not (entry and entry.state == EMBEDDED):
         return open_parquet(folder, name=name, home=home)
@@ -215,7 +215,7 @@ def _prepared_folder(name: str, home: Path) -> Path | None:
     return folder if inside and os.path.isdir(folder / "data") else None  # noqa: PTH112
 
 
-def _members() -> Iterator[tuple[CatalogueEntry, Member]]:
+def members() -> Iterator[tuple[CatalogueEntry, Member]]:
     """Give each entry of the catalogue with the module that serves it; a first name wins."""
     seen = set()
     for module in _modules():

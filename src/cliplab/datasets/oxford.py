@@ -72,6 +72,21 @@ BUILDINGS = Buildings(
     complete=(5_062, 5_063),
     query_prefix="oxc1_",
 )
+TRAPS = (
+    "The classes of query_word are the words that Flickr was searched for, not checked labels: a "
+    "photograph may show anything, and many show no landmark.",
+    "Oxford is a catch-all class: the photographs of that word show anything. Headlines are given "
+    "with and without them.",
+    "There is no official split for classification: the fixed one holds out a fifth of each "
+    "class, by SHA-256 of the id, the same on every machine.",
+    "Since 2022 the archives are ones in which faces are blurred, and the older ones are gone "
+    "from the source; both are read, and the record's digests tell them apart.",
+    "A landmark is given by the ground truth where any of its five queries calls the photograph "
+    "good or ok; a photograph that has two landmarks has none here.",
+    "The source's page counts 5,062 photographs, the archive holds 5,063.",
+    "Classes are small: cornmarket has 59 photographs, hertford 67, worcester 70, so that a fifth "
+    "of them is a dozen. Look at the intervals.",
+)
 ENTRIES = (
     CatalogueEntry(
         name=NAME,

@@ -38,7 +38,7 @@ TEMPLATES, WORDS, TEXTS = ".txt", ".words.txt", ".json"
 NAME = "data set"  # of the prompts where no file of the user's has a part in them
 BARE = "a photo of {}."  # where words are given and no templates
 
-T = TypeVar("T")
+Entry = TypeVar("Entry")
 
 # Data sets of the same classes and the same look as another, whose files serve them too.
 _SERVED_BY = {"quickdraw": "domainnet/quickdraw"}
@@ -76,14 +76,13 @@ def prompts_of(dataset_name: str, task: Task, home: Path) -> Prompts | None:
         A file of the user's that cannot be read, has a template without `{}`, or names what is no
         class.
     """
-    name = dataset_name.replace(":", "/")
-    files = [_first(name, task.name, kind, home) for kind in (TEMPLATES, WORDS, TEXTS)]
-    if files == [None, None, None]:
+    files = files_of(dataset_name, task.name, home)
+    if not any(files):
         return None
     templates, words, texts = files
     given = checked_templates(read_lines(templates.path), templates.path) if templates else (BARE,)
-    called = _by_class(task, words, _read_words) if words else {}
-    own = _by_class(task, texts, _read_texts) if texts else {}
+    called = _by_class(task, words, read_words) if words else {}
+    own = _by_class(task, texts, read_texts) if texts else {}
     per_class = {}
     for class_name in task.class_names:
         if class_name in own or class_name in called:
@@ -94,18 +93,35 @@ def prompts_of(dataset_name: str, task: Task, home: Path) -> Prompts | None:
     return Prompts(", ".join(users) or NAME, given, per_class)
 
 
-class _File(NamedTuple):
+class PromptFile(NamedTuple):
+    """A file that tells of a task's captions."""
+
     path: Path
     is_users: bool  # from HOME, not one that comes with cliplab
     is_shared: bool  # of several data sets, so that it may name classes that this one lacks
 
 
-def _first(name: str, task: str, kind: str, home: Path) -> _File | None:
+class PromptFiles(NamedTuple):
+    """The files that count for a task; None: there is none of the kind."""
+
+    templates: PromptFile | None
+    words: PromptFile | None
+    texts: PromptFile | None
+
+
+def files_of(dataset_name: str, task: str, home: Path) -> PromptFiles:
+    """Find the files of a task by the rule at the head of this module."""
+    name = dataset_name.replace(":", "/")
+    kinds = (TEMPLATES, WORDS, TEXTS)
+    return PromptFiles(*(_first(name, task, kind, home) for kind in kinds))
+
+
+def _first(name: str, task: str, kind: str, home: Path) -> PromptFile | None:
     for root in (home / FOLDER, SHIPPED):
         for stem in _stems(name):
             path = root / f"{stem}.{task}{kind}"
             if path.is_file():
-                return _File(path, root != SHIPPED, stem != name)
+                return PromptFile(path, root != SHIPPED, stem != name)
     return None
 
 
@@ -116,7 +132,9 @@ def _stems(name: str) -> list[str]:
     return stems + (_stems(_SERVED_BY[name]) if name in _SERVED_BY else [])
 
 
-def _by_class(task: Task, file: _File, read: Callable[[Path], Mapping[str, T]]) -> dict[str, T]:
+def _by_class(
+    task: Task, file: PromptFile, read: Callable[[Path], Mapping[str, Entry]]
+) -> dict[str, Entry]:
     """Give what a file says of each class, under the task's own name of it."""
     names = {_alike(name): name for name in task.class_names}
     entries = read(file.path)
@@ -134,7 +152,8 @@ def _alike(name: str) -> str:
     return re.sub(r"[\W_]+", " ", name).strip().casefold()
 
 
-def _read_words(path: Path) -> dict[str, str]:
+def read_words(path: Path) -> dict[str, str]:
+    """Read `class<TAB>words` lines."""
     found = {}
     for line in read_lines(path):
         name, _tab, words = (part.strip() for part in line.partition("\t"))
@@ -147,7 +166,8 @@ def _read_words(path: Path) -> dict[str, str]:
     return found
 
 
-def _read_texts(path: Path) -> dict[str, Sequence[str]]:
+def read_texts(path: Path) -> dict[str, Sequence[str]]:
+    """Read an object of texts by class."""
     value = read_json_file(path)
     if not isinstance(value, dict):
         raise UsageError(
