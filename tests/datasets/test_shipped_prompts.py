@@ -20,6 +20,7 @@ def shipped_tasks() -> list[tuple[str, Task]]:
         words, landmarks = module.BUILDINGS.word_names, module.BUILDINGS.landmark_names
         tasks.append((module.NAME, Task("query_word", words)))
         tasks.append((module.NAME, Task("landmark", landmarks)))
+    tasks.append(("quickdraw", domainnet.tasks()["label"]))  # the same classes
     tasks += [("wikiart", task) for task in wikiart.tasks().values()]
     tasks.append(("wikiart/artist195", Task("style13", wikiart_artists.STYLES)))
     return tasks
