@@ -193,6 +193,7 @@ def _fill(
     make_folder(workshop / "data")
     sweep_parts(workshop)
     sweep_parts(workshop / "data")
+    sweep_parts(workshop / UNREADABLE)
     missing = [shard for shard in plan.shards if not (workshop / shard.file).exists()]
     rows = [row for shard in missing for row in shard.rows.tolist()]
     digests: list[str] = []
