@@ -11,6 +11,7 @@ def reproduce(
     weights: options.Weights = None,
     classifier: options.Classifiers = None,
     prompts: options.PromptSet = None,
+    deduplicate: options.Deduplicate = False,
     device: options.Device = "auto",
     precision: options.Precision = None,
     batch_size: options.BatchSize = 64,
@@ -34,6 +35,7 @@ def reproduce(
     config = EvaluateConfig(
         classifier=options.split_commas(classifier or ("zero_shot", "linear_probe")),
         prompts=prompts,
+        deduplicate=deduplicate,
         weights=weights,
         device=device,
         precision=precision,
