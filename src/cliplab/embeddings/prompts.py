@@ -3,7 +3,8 @@
 The rule, first match wins:
 
 1. what the call gives: `--prompt TEXT` (repeated), or `--prompts NAME|FILE`; never both;
-2. the data set's own prompts (`Task.prompts`);
+2. the data set's own prompts (`Task.prompts`): of files, the user's before those that ship
+   (`datasets/words.py`), else of its module;
 3. `simple`: "a photo of a {}."
 """
 
