@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.datasets.miniatures import make_domainnet, make_oxford, make_wikiart
 
+from cliplab.datasets import domainnet, oxford, wikiart
 from cliplab.datasets.family import open_dataset
+from cliplab.datasets.prepare import prepare
 from cliplab.datasets.splits import fixed_split
 from cliplab.nouns import Card, Dataset
 
@@ -57,8 +60,6 @@ def labels_csv(place: Path, _home: Path) -> str:
 
 
 def prepared(place: Path, home: Path) -> str:
-    from cliplab.datasets.prepare import prepare
-
     dataset, _task = open_dataset(split_folders(place / "source", home), home=home)
     prepare(dataset, home=home, out=home / "datasets" / "mine")
     return "mine"
@@ -80,7 +81,32 @@ def saved_by_datasets(place: Path, _home: Path) -> str:
     return str(place / "saved")
 
 
-MEMBERS = (digits, class_folders, split_folders, labels_csv, prepared, saved_by_datasets)
+def joined(place: Path, home: Path) -> str:
+    made = make_domainnet(place, labels=range(3))
+    for part in domainnet.parts("domainnet"):
+        files = {remote.name: made.folder / remote.name for remote in domainnet.remotes(part)}
+        prepare(domainnet.read_archives(part, files), home=home)
+    return "domainnet"
+
+
+def buildings(place: Path, home: Path) -> str:
+    made = make_oxford(place)
+    files = {remote.name: made.folder / remote.name for remote in oxford.remotes()}
+    prepare(oxford.read_archives("oxford", files), home=home)
+    return "oxford"
+
+
+def deduplicated(place: Path, home: Path) -> str:
+    made = make_wikiart(place, whole=True)
+    files = {remote.name: made.folder / remote.name for remote in wikiart.remotes("wikiart")}
+    prepare(wikiart.read_archives("wikiart", files), home=home)
+    return "wikiart/deduplicated"
+
+
+MEMBERS = (
+    *(digits, class_folders, split_folders, labels_csv, prepared, saved_by_datasets),
+    *(joined, buildings, deduplicated),
+)
 
 
 @pytest.fixture(scope="module", params=MEMBERS, ids=lambda member: member.__name__)

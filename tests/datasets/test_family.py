@@ -139,8 +139,7 @@ def test_a_prepared_data_set_has_a_name(here, home, make_dataset, capsys):
 def test_the_embedded_digits_stay_the_same_when_prepared(here, home):
     prepare(open_entry("digits"), home=home)
     assert open_dataset("digits", home=home).dataset.location is None
-    states = [entry.state for entry in catalogue(home) if entry.name == "digits"]
-    assert states == ["embedded"]
+    assert [entry.state for entry in catalogue(home) if entry.name == "digits"] == ["embedded"]
 
 
 def test_a_preparation_that_was_cut_short_says_so(here, home):
@@ -158,16 +157,19 @@ def test_another_package_joins_by_entry_point(here, home, monkeypatch):
     point = importlib.metadata.EntryPoint("toy", "toy_pictures", family.GROUP)
     broken = importlib.metadata.EntryPoint("broken", "no_such_module_at_all", family.GROUP)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken, point])
-    states = [(entry.name, entry.state) for entry in catalogue(home)]
-    assert [(n, s) for n, s in states if n == "digits"] == [("digits", "embedded")]
-    assert states[-1] == ("toy", "not here")
+    found = [(entry.name, entry.state) for entry in catalogue(home)]
+    assert [entry for entry in found if entry[0] in ("digits", "toy")] == [
+        ("digits", "embedded"),
+        ("toy", "not here"),
+    ]
     assert open_dataset("toy", home=home).dataset.name == "toy"
 
 
 def test_a_broken_package_is_named_and_does_no_harm(here, home, monkeypatch, capsys):
     broken = importlib.metadata.EntryPoint("broken", "no_such_module_at_all", family.GROUP)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken])
-    assert "digits" in [entry.name for entry in catalogue(home)]
+    ours = [entry.name for entry in catalogue(home)]
+    assert {"digits", "domainnet", "oxford", "paris", "wikiart"} <= set(ours)
     assert "no_such_module_at_all cannot be loaded" in capsys.readouterr().err
 
 
@@ -212,3 +214,16 @@ def test_a_folder_of_that_name_does_not_stand_in_the_way_of_the_catalogue(here, 
         open_catalogued("paris", home=home)
     with pytest.raises(UnknownName, match="'digits'"):
         open_catalogued("digit", home=home)
+
+
+def test_what_is_made_of_others_is_here_when_they_are(here, home, make_dataset):
+    def state(name):
+        return next(entry.state for entry in catalogue(home) if entry.name == name)
+
+    for domain in ("clipart", "infograph", "painting", "quickdraw", "real"):
+        prepare(make_dataset(name=f"domainnet/{domain}"), home=home)
+    assert (state("domainnet/real"), state("domainnet/sketch")) == ("prepared", "not here")
+    assert state("domainnet") == "not here"
+    prepare(make_dataset(name="domainnet/sketch"), home=home)
+    assert state("domainnet") == "prepared"
+    assert state("wikiart/artist195") == "not here"

@@ -187,3 +187,16 @@ def test_reading_holds_a_row_group_and_not_a_shard(make_dataset, tmp_path, home)
     most += tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 15_000_000
+
+
+def test_a_task_that_may_lack_training_pictures_is_one_after_opening(make_dataset, home):
+    from dataclasses import replace
+
+    from cliplab.datasets.prepare import prepare
+
+    dataset = make_dataset(12)
+    task = replace(dataset.task(), may_lack_training=True)
+    lacking = replace(dataset, name="lacking", tasks={"label": task})
+    for one, expected in ((dataset, False), (lacking, True)):
+        found = open_parquet(prepare(one, home=home), name=one.name, home=home)
+        assert found.task().may_lack_training is expected

@@ -105,17 +105,18 @@ def open_catalogued(name: str, *, home: Path | None = None) -> Dataset:
 def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     """List the data sets that have a name: those that come with cliplab, and the prepared ones."""
     place = home_of(home)
-    found = list(members())
-    entries = {entry.name: entry for entry, _member in found}
-    for prepared in _prepared(place):
-        known = entries.get(prepared.name)
+    entries, made_of = {}, {}
+    for entry, member in members():
+        entries[entry.name] = entry
+        made_of[entry.name] = getattr(member, "parts", lambda _name: ())(entry.name)
+    prepared = {entry.name: entry for entry in _prepared(place)}
+    for name, entry in prepared.items():
+        known = entries.get(name)
         if known is None or known.state != EMBEDDED:
-            entries[prepared.name] = prepared
-    for entry, member in found:
-        parts = member.parts(entry.name) if hasattr(member, "parts") else ()
-        is_view = bool(parts) and entry.name not in parts
-        if is_view and all(part in entries and entries[part].state == PREPARED for part in parts):
-            entries[entry.name] = entry._replace(state=PREPARED, size=0)
+            entries[name] = entry
+    for name, parts in made_of.items():  # joined and views: here when what they are made of is
+        if parts and all(part in prepared for part in parts) and name not in prepared:
+            entries[name] = entries[name]._replace(state=PREPARED, size=0)
     return list(entries.values())
 
 

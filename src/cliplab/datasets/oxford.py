@@ -90,7 +90,7 @@ TRAPS = (
 ENTRIES = (
     CatalogueEntry(
         name=NAME,
-        description="Oxford Buildings: photographs by Flickr search word, and of 11 landmarks.",
+        description="Oxford Buildings: photographs by Flickr search word (unchecked), by landmark.",
         tasks={WORD: len(WORDS), LANDMARK: len(LANDMARKS)},
         pictures=5_063,
         splits={TRAIN: 4_051, TEST: 1_012},

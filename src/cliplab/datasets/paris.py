@@ -98,7 +98,7 @@ TRAPS = (
 ENTRIES = (
     CatalogueEntry(
         name=NAME,
-        description="Paris buildings: photographs by Flickr search word, and of 11 landmarks.",
+        description="Paris buildings: photographs by Flickr search word (unchecked), by landmark.",
         tasks={WORD: len(WORDS), LANDMARK: len(LANDMARKS)},
         pictures=6_412,
         splits={TRAIN: 5_131, TEST: 1_281},
