@@ -50,12 +50,15 @@ def evaluate_all(
     """
     from cliplab.report.tables import write_suite_csv
 
+    memory = _memory(datasets, encoders, config, keep)
     if len(datasets) == len(encoders) == 1 and not keep:
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
     else:
-        records = _all_cells(datasets, encoders, config, keep, told)
+        records = _all_cells(datasets, encoders, config, memory, told)
     if csv:
         write_suite_csv(csv, records)
+    if not keep:
+        memory.unlink(missing_ok=True)  # not before the table is there
     return records
 
 
@@ -63,7 +66,7 @@ def _all_cells(
     datasets: Sequence[str | Subject],
     encoders: Sequence[str],
     config: EvaluateConfig,
-    keep: bool,
+    memory: Path,
     told: Told,
 ) -> list[Record]:
     if config.weights and len(encoders) > 1:
@@ -71,7 +74,7 @@ def _all_cells(
     for name in datasets:  # a wrong name is said before the first long cell
         _opened(name, config)
     records = []
-    with _progress_of(datasets, encoders, config, keep) as cells:
+    with _progress_of(memory, config) as cells:
         for encoder in encoders:
             eye = _Lazily(partial(open_encoder, encoder, config))
             records += [cells.do(dataset, encoder, eye, told) for dataset in datasets]
@@ -148,21 +151,26 @@ def _content(subject: Subject) -> str:
 
 
 @contextmanager
-def _progress_of(
+def _progress_of(path: Path, config: EvaluateConfig) -> Iterator[_Cells]:
+    with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {path}")):
+        yield _Cells(path, config)
+
+
+def _memory(
     datasets: Sequence[str | Subject],
     encoders: Sequence[str],
     config: EvaluateConfig,
     keep: bool,
-) -> Iterator[_Cells]:
+) -> Path:
+    """Give the file that remembers what is finished of a call: another one for other weights."""
     from cliplab import __version__
 
-    root = config.out or RUNS
-    weights = config.weights.stat() if config.weights and config.weights.exists() else None
-    version = weights and [weights.st_size, weights.st_mtime_ns]
-    call: list[object] = [list(encoders), config.as_json(), version]
+    files = [config.weights] if config.weights else []
+    for folder in (Path(name).expanduser() for name in encoders):
+        if folder.is_dir():
+            files += sorted(file for file in folder.iterdir() if file.is_file())
+    stamps = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files if f.exists()]
+    call: list[object] = [list(encoders), config.as_json(), stamps]
     call.append(__version__ if keep else list(map(_named, datasets)))
-    path = root / f".{'kept' if keep else 'suite'}-{digest_of(call)[:16]}.json"
-    with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {root}")):
-        yield _Cells(path, config)
-        if not keep:
-            path.unlink(missing_ok=True)
+    name = f".{'kept' if keep else 'suite'}-{digest_of(call)[:16]}.json"
+    return (config.out or RUNS) / name
