@@ -96,13 +96,18 @@ def classify(
 
 
 def write_csv(path: Path, answer: Classified) -> None:
-    """Write a row a picture: its path, the likeliest label, and each label's probability."""
+    """Write a row a picture: its path, the likeliest label, and each label's probability.
+
+    A label that is called as one of the first three columns gets a column `NAME (label)`.
+    """
     from cliplab.report.tables import write_csv as write_rows
 
+    first = ("path", "label", "probability")
+    columns = [f"{label} (label)" if label in first else label for label in answer.labels]
     best = answer.probabilities.argmax(axis=1)
     rows = [
         {"path": name, "label": answer.labels[c], "probability": f"{row[c]:.6f}"}
-        | {label: f"{p:.6f}" for label, p in zip(answer.labels, row, strict=True)}
+        | {column: f"{p:.6f}" for column, p in zip(columns, row, strict=True)}
         for name, row, c in zip(answer.ids, answer.probabilities, best, strict=True)
     ]
     write_rows(path, rows)
@@ -144,7 +149,13 @@ def _of_run(config: ClassifyConfig, encoder: Encoder | None) -> _Answer:
 
     assert config.with_run is not None
     folder = find_run(config.with_run, config.runs)
-    record, fitted = read_record(folder), linear_probe.load(folder)
+    record = read_record(folder)
+    if "linear_probe" not in [result["classifier"]["name"] for result in record["results"]]:
+        raise DataError(
+            f"{folder} was scored without a probe. Run `cliplab evaluate DATASET` with "
+            "--classifier linear_probe, and name that run."
+        )
+    fitted = linear_probe.load(folder)
     made_with = record["encoder"]
     weights = config.weights or record["config"].get("weights")
     eye = encoder or _load(made_with["name"], weights and Path(weights), config)

@@ -87,7 +87,7 @@ def evaluate(
     clock("classifiers")
     results = [_scored(one, subject.catch_all, config.seed) for one in judged]
     clock("metrics")
-    return _write(subject, eye, seen, judged, results, config, clock)
+    return _write(subject, eye, seen, class_vectors, judged, results, config, clock)
 
 
 def open_encoder(name: str | Path, config: EvaluateConfig) -> Encoder:
@@ -240,6 +240,7 @@ def _first_line(subject: Subject, eye: Encoder, config: EvaluateConfig) -> str:
             "dataset": dataset_block(subject.dataset, subject.task.name, config.split),
             "prompts": prompts_block(subject.prompts, subject.class_names) if zero_shot else None,
             "classifiers": list(config.classifier),
+            "config": config.as_json(),
         }
     )
 
@@ -248,6 +249,7 @@ def _write(
     subject: Subject,
     eye: Encoder,
     seen: _Seen,
+    vectors: np.ndarray | None,
     judged: list[_Judged],
     results: list[Result],
     config: EvaluateConfig,
@@ -265,7 +267,7 @@ def _write(
         dataset={**dataset, "class_names": list(subject.class_names)},
         encoder=encoder_block(eye),
         results=results,
-        prompts=prompts_block(subject.prompts, subject.class_names),
+        prompts=None if vectors is None else prompts_block(subject.prompts, subject.class_names),
         protocol=in_words(subject, eye, config),
         config=config.as_json(),
         timings=_timings(seen, clock),
@@ -276,9 +278,8 @@ def _write(
         traces={one.name: one.fitted.trace for one in judged},
         warnings=warnings_of(subject, config),
     )
-    for one in judged:
-        one.fitted.save(folder)
-    write_run(folder, record, {one.name: one.predictions for one in judged})
+    learned = [one.fitted.save for one in judged]
+    write_run(folder, record, {one.name: one.predictions for one in judged}, learned)
     return record
 
 

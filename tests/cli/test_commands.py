@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -100,6 +99,17 @@ def test_classify_by_captions(cliplab, photos, tiny_clip):
     assert set(rows[0]) == {"path", "label", "probability", "red", "blue"}
 
 
+def test_a_label_called_as_a_column_keeps_one_of_its_own(cliplab, photos, tiny_clip):
+    call = ("classify", photos / "red" / "00.png", "-l", "label", "-l", "path", "-e", tiny_clip)
+    answer = cliplab(*call, "--csv", "out.csv", "--json").json()
+    with Path("out.csv").open(encoding="utf-8", newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert row["path"] == answer["ids"][0]
+    assert row["label"] in ("label", "path")
+    told = [float(row[f"{label} (label)"]) for label in ("label", "path")]
+    assert told == pytest.approx(answer["probabilities"][0], abs=1e-5)
+
+
 def test_classify_equals_similarity(cliplab, photos, tiny_clip):
     from cliplab.encoders.open_clip import load_encoder
 
@@ -116,6 +126,14 @@ def test_classify_with_the_probe_of_a_run(cliplab, photos, tiny_clip):
     assert answer["labels"] == ["blue", "green", "red"]
     best = [row.index(max(row)) for row in answer["probabilities"]]
     assert best.count(1) >= 11
+
+
+def test_the_probe_of_a_run_before_does_not_answer_for_one_without(cliplab, photos, tiny_clip):
+    call = ("evaluate", photos, "-e", tiny_clip, "--out", "run")
+    assert cliplab(*call).code == cliplab(*call, "--classifier", "zero_shot").code == 0
+    ended = cliplab("classify", photos / "green", "--with", "run")
+    assert ended.code == 1
+    assert "without a probe" in ended.err
 
 
 def test_classify_lists_what_it_cannot_read(cliplab, photos, tiny_clip):
@@ -160,9 +178,34 @@ def test_flags_equal_fields():
                 assert default == field.default, name
 
 
-def test_every_command_prints_json(cliplab, photos, tiny_clip):
-    assert isinstance(json.loads(cliplab("datasets", "--json").out), list)
-    assert isinstance(json.loads(cliplab("runs", "--json").out), list)
+def test_every_command_prints_one_json_value_and_nothing_else(cliplab, photos, tiny_clip):
+    from cliplab.cli.app import app
+
+    calls = {
+        "evaluate": (photos, "-e", tiny_clip, "--out", "runs/a"),
+        "compare": ("a",),
+        "runs": (),
+        "classify": (photos / "red", "--with", "latest"),
+        "embed": (photos, "-e", tiny_clip),
+        "datasets": (),
+        "prepare": (photos,),
+        "encoders": ("RN50",),
+        "train clip": (photos, "--epochs", 1, "--batch-size", 8, "--out", "mine"),
+    }
+    commands = {command.callback.__name__ for command in app.registered_commands}
+    assert commands - {"demo"} <= set(calls)
+    for command, arguments in calls.items():
+        ended = cliplab(*command.split(), *arguments, "--json")
+        assert ended.code == 0, ended.err
+        assert isinstance(ended.json(), dict | list), command
+        assert "\x1b" not in ended.out + ended.err
+
+
+@pytest.mark.slow
+def test_the_demo_prints_one_json_value_with_its_record(cliplab):
+    found = cliplab("demo", "--out", "shown", "--json").json()
+    assert found["record"]["results"][0]["metrics"]["top1"]["value"] > 0.95
+    assert found["answer"]["labels"][0] == "zero"
 
 
 def test_train_clip_makes_an_encoder_like_any_other(cliplab, photos):

@@ -76,6 +76,19 @@ def test_prompts_and_names_are_in_the_record(cliplab, photos, tiny_clip):
     assert [row["name"] for row in record["results"][0]["per_class"]] == ["blau", "grün", "rot"]
 
 
+def test_where_no_classifier_reads_texts_no_prompts_are_told(cliplab, photos, tiny_clip):
+    ended = cliplab("evaluate", photos, "-e", tiny_clip, "--classifier", "linear_probe", "--json")
+    assert ended.json()["prompts"] is None
+    assert "prompts" not in ended.err
+
+
+def test_the_first_line_names_a_weights_file_of_the_user_s(cliplab, photos, tiny_clip):
+    weights = tiny_clip / "open_clip_model.safetensors"
+    ended = cliplab("evaluate", photos, "-e", tiny_clip, "--weights", weights)
+    assert ended.code == 0, ended.err
+    assert "(open_clip_model.safetensors, GELU, fp32)" in ended.out.splitlines()[0]
+
+
 def test_unreadable_pictures_are_listed_and_counted_or_fatal(cliplab, photos, tiny_clip, tmp_path):
     folder = tmp_path / "bad"
     shutil.copytree(photos, folder)

@@ -22,6 +22,7 @@ from cliplab.report.record import (
     write_run,
 )
 from cliplab.runtime.errors import DataError, FormatTooNew, StorageError
+from cliplab.runtime.storage import write_bytes
 
 
 def test_schema_is_a_json_schema():
@@ -65,7 +66,7 @@ def test_a_run_is_read_as_it_was_written(run):
     assert found.record == run.record
     assert found.record.run == run.record.run
     assert list(found.predictions) == ["zero_shot", "linear_probe"]
-    assert not list(run.record.run.glob(".*"))
+    assert not list(run.record.run.glob(".*.part"))
 
 
 def test_a_moved_run_says_where_it_lies_now(run, tmp_path):
@@ -153,6 +154,23 @@ def test_a_disk_that_fills_up_leaves_the_earlier_run_whole(run, make, monkeypatc
     with pytest.raises(StorageError, match="disk is full"):
         write_run(folder, make.run(folder, run.predictions, seed=7).record, run.predictions)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_was_learned_replaces_the_earlier_only_with_the_rest(run, monkeypatch):
+    folder = run.record.run
+
+    def learned(text):
+        return [lambda place: write_bytes(place / "probe", text)]
+
+    write_run(folder, run.record, run.predictions, learned(b"first"))
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_predictions", lambda *_args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_run(folder, run.record, run.predictions, learned(b"second"))
+    assert (folder / "probe").read_bytes() == b"first"
+    write_run(folder, run.record, run.predictions, learned(b"second"))
+    assert (folder / "probe").read_bytes() == b"second"
+    assert (folder / FILE).exists()
 
 
 def test_the_record_appears_after_the_predictions(run, monkeypatch):
