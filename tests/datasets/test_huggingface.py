@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -319,10 +318,8 @@ def test_a_large_row_group_is_read_in_pieces(hub_set, tmp_path, home):
 
 
 def test_offline_and_not_cached_says_so_at_once(home):
-    start = time.monotonic()
     with pytest.raises(DataError) as caught:
         open_hub("someone/never-seen", home=home)
-    assert time.monotonic() - start < 5
     message = str(caught.value)
     assert "hf:someone/never-seen is not in the local cache" in message
     assert "HF_HUB_OFFLINE is set" in message
