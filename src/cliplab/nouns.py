@@ -100,6 +100,21 @@ class PictureSource(Protocol):
         ...
 
 
+@runtime_checkable
+class PixelSource(Protocol):
+    """A `PictureSource` of grey pictures of one size that has their pixels without decoding them.
+
+    What trains on many small pictures asks for them so, thousands at once.
+    """
+
+    def pixels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(n, H, W) uint8, exactly what the encoded pictures of `rows` hold, in that order.
+
+        Raises OSError where one of them cannot be read.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Labelled pictures with stable ids, tasks and splits; the pictures themselves stay on disk."""
@@ -113,8 +128,8 @@ class Dataset:
     source: PictureSource
     captions: Sequence[tuple[str, ...]] | None = None  # N tuples, where the source has captions
     card: Card = field(default_factory=Card)
-    split_origin: str = "given"  # or "fixed": the project's own 80/20 split by SHA-256 of the id
-    location: Path | None = None  # the folder read, where there is one
+    split_origin: str = "given"  # or "fixed", "hashed": the project's own (`datasets/splits.py`)
+    location: Path | None = None  # the folder (or single file) read, where there is one
     archives: Mapping[str, str] = field(default_factory=dict)  # file name → "md5:…", "sha256:…"
     queries: tuple[Query, ...] = ()  # of its retrieval benchmark, where it has one
 

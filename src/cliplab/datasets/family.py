@@ -32,8 +32,8 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     """Open a data set by the name that a user gives it.
 
     The name is an existing folder first, then a name of the catalogue or of a prepared data set,
-    then `hf:owner/name`. A task may follow the last colon: `wikiart:genre`, `photos:label`,
-    `hf:owner/name:label`.
+    then a file of drawings (`.npz`, `.npy`, `.ndjson`) or `hf:owner/name`. A task may follow the
+    last colon: `wikiart:genre`, `photos:label`, `hf:owner/name:label`.
 
     Parameters
     ----------
@@ -62,6 +62,7 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     >>> len(dataset), task, dataset.task(task).class_names[:2]
     (1797, 'digit', ('zero', 'one'))
     """
+    from cliplab.datasets.drawing_files import is_drawing_file, open_drawings
     from cliplab.datasets.folder import check_folder
 
     spec, place = str(name), home_of(home)
@@ -78,6 +79,10 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     for base, task in readings:
         if (dataset := _open_named(base, place)) is not None:
             return _with_task(dataset, task, base, place)
+    for base, task in readings:
+        if is_drawing_file(_path(base)):
+            found = open_drawings(_path(base), name=base, home=place)
+            return _with_task(found, task, None, place)
     if os.path.isfile(_path(spec)):  # noqa: PTH113
         check_folder(_path(spec))  # says that it is a file
     known = [entry.name for entry in catalogue(place)]
@@ -173,7 +178,7 @@ def _name_under(folder: Path, home: Path) -> str | None:
 
 
 def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
-    from cliplab.datasets import folder, huggingface, labels_csv
+    from cliplab.datasets import drawing_files, folder, huggingface, labels_csv
 
     path = _path(base)
     folder.check_folder(path)
@@ -182,6 +187,8 @@ def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
     has_list = (path / labels_csv.LABELS_CSV).is_file()
     if not has_list and huggingface.holds_tables(path):
         return huggingface.open_local(path, name=base, home=home, label=task)
+    if not has_list and drawing_files.holds_drawings(path):
+        return drawing_files.open_drawings(path, name=base, home=home)
     return folder.open_folder(path, name=base, home=home)
 
 

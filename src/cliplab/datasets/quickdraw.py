@@ -1,0 +1,257 @@
+"""Quick, Draw!: 50 million drawings of 345 things by players of a game; three readers, one look.
+
+    quickdraw/bitmaps      the published 28x28 bitmaps, one `.npy` a class
+    quickdraw/strokes      the simplified strokes, drawn at any size
+    quickdraw/raw          the strokes as they were drawn, with times
+    quickdraw/domainnet    the 172,500 drawings of DomainNet, by its lists
+    quickdraw              whatever the folder of archives holds; downloaded, the bitmaps
+
+Options stand behind the name, and with it in the folder that is prepared:
+`quickdraw/strokes@size=128,per-class=1000`.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+from cliplab.datasets.drawing_files import kinds_listed
+from cliplab.datasets.drawings import (
+    BITMAPS,
+    DRAWN_SIZE,
+    RAW,
+    STROKES,
+    SUFFIXES,
+    TASK,
+    DrawingOptions,
+    class_names,
+    kinds_of,
+    read_drawings,
+)
+from cliplab.datasets.entry import CatalogueEntry
+from cliplab.datasets.tree import walk
+from cliplab.nouns import Card, Dataset
+from cliplab.runtime.downloads import Remote
+from cliplab.runtime.errors import DataError, UsageError
+
+NAME, DOMAINNET = "quickdraw", "domainnet"
+HOST = "https://storage.googleapis.com/quickdraw_dataset/full"
+TOTAL = 50_426_266  # drawings, recognised or not
+LICENCE = "CC BY 4.0"
+CITATION = (
+    "@inproceedings{ha2018neural,\n"
+    "  title = {A Neural Representation of Sketch Drawings},\n"
+    "  author = {Ha, David and Eck, Douglas},\n"
+    "  booktitle = {International Conference on Learning Representations},\n"
+    "  year = {2018}\n}"
+)
+HOMEPAGE = "https://github.com/googlecreativelab/quickdraw-dataset"
+
+
+class _Kind(NamedTuple):
+    """One form in which the collection is published."""
+
+    folder: str  # at its address
+    suffix: str
+    size: int | None  # bytes of all 345 files; None: not known
+    description: str
+
+
+KINDS: Mapping[str, _Kind] = {
+    BITMAPS: _Kind(
+        "numpy_bitmap", ".npy", TOTAL * 784 + 345 * 80, "Quick, Draw!: the 28x28 bitmaps."
+    ),
+    STROKES: _Kind(
+        "simplified", ".ndjson", None, "Quick, Draw!: simplified strokes, drawn at any size."
+    ),
+    RAW: _Kind("raw", ".ndjson", None, "Quick, Draw!: strokes as they were drawn, with times."),
+}
+
+
+def _entry(name: str, kind: str) -> CatalogueEntry:
+    about = KINDS[kind]
+    what = "Quick, Draw!: what a folder of archives holds of it." if name == NAME else ""
+    return CatalogueEntry(
+        name=name,
+        description=what or about.description,
+        tasks={TASK: 345},
+        pictures=TOTAL,
+        splits={},  # by hash, about 80 to 10 to 10
+        licence=LICENCE,
+        size=about.size,
+    )
+
+
+ENTRIES = (
+    _entry(NAME, BITMAPS),
+    *(_entry(f"{NAME}/{kind}", kind) for kind in KINDS),
+)
+
+
+class Asked(NamedTuple):
+    """What a name asks for."""
+
+    name: str  # without options
+    kind: str  # "" where the files decide
+    options: DrawingOptions
+
+
+def asked_for(name: str) -> Asked:
+    """Read a name with its options.
+
+    >>> asked_for("quickdraw/strokes@size=128,look=light").options.size
+    128
+
+    Raises
+    ------
+    UsageError
+        If an option is unknown, or its value cannot be.
+    """
+    base, _, given = name.partition("@")
+    values: dict[str, object] = {}
+    for part in filter(None, given.split(",")):
+        key, _, value = part.partition("=")
+        field = key.strip().replace("-", "_")
+        if field not in {f.name for f in fields(DrawingOptions)}:
+            raise UsageError(f"{name}: there is no option {key!r}. {_OPTIONS}")
+        if field in ("size", "per_class"):
+            if not value.isdecimal():
+                raise UsageError(f"{name}: {key}={value} is no number. {_OPTIONS}")
+            values[field] = int(value)
+        else:
+            values[field] = True if field == "all_drawings" else value
+    return Asked(base, base.partition("/")[2], DrawingOptions(**values))  # type: ignore[arg-type]
+
+
+_OPTIONS = (
+    "Options are size=PIXELS, per-class=N, look=dark or light, and all-drawings, as in "
+    f"{NAME}/{STROKES}@size=128,per-class=1000."
+)
+
+
+def with_options(name: str, options: DrawingOptions) -> str:
+    """Give the name that asks for these options; those that it has already are kept.
+
+    >>> with_options("quickdraw", DrawingOptions(per_class=10, look="light"))
+    'quickdraw@per-class=10,look=light'
+    """
+    base, _, has = name.partition("@")
+    before = asked_for(name).options if has else DrawingOptions()
+    parts = []
+    for field in fields(DrawingOptions):
+        value = getattr(options, field.name)
+        if value == field.default:
+            value = getattr(before, field.name)
+        if value != field.default:
+            key = field.name.replace("_", "-")
+            parts.append(key if value is True else f"{key}={value}")
+    return f"{base}@{','.join(parts)}" if parts else base
+
+
+def entry_of(name: str) -> CatalogueEntry | None:
+    """Give the entry of a name with options; None where it is none of these."""
+    base = name.partition("@")[0]
+    if base == name:
+        return None
+    entry = next((entry for entry in ENTRIES if entry.name == base), None)
+    return entry._replace(name=with_options(name, DrawingOptions())) if entry else None
+
+
+def remotes(name: str) -> tuple[Remote, ...]:
+    """Give the 345 files of a kind; of `quickdraw` alone, the bitmaps."""
+    about = KINDS[asked_for(name).kind or BITMAPS]
+    found = []
+    for word in class_names():
+        file = f"{word}{about.suffix}"
+        address = f"{HOST}/{about.folder}/{urllib.parse.quote(file)}"
+        found.append(Remote(f"full_{about.folder}_{file}", urls=(address,), other_names=(file,)))
+    return tuple(found)
+
+
+def files_in(name: str, folder: Path) -> dict[str, Path]:
+    """Find the files of drawings in a folder and below: those of the kind that the name asks for.
+
+    Some of the 345 classes will do.
+
+    Raises
+    ------
+    DataError
+        If there are none, or, where the name leaves the kind open, those of several kinds.
+    """
+    kind = asked_for(name).kind
+    files = [folder / file for file in walk(folder).others if Path(file).suffix.lower() in SUFFIXES]
+    kinds = kinds_of(files)
+    if not kind and len(kinds) > 1:
+        names = " or ".join(f"{NAME}/{one}" for one in sorted(kinds))
+        raise DataError(
+            f"{folder} holds drawings of several kinds: {kinds_listed(kinds, folder)}. Say which "
+            f"to read: {names}."
+        )
+    found = kinds.get(kind, []) if kind else [path for paths in kinds.values() for path in paths]
+    if not found:
+        has = f"it has {kinds_listed(kinds, folder)}" if kinds else "nor any other drawings"
+        wanted = " or ".join(
+            sorted({about.suffix for k, about in KINDS.items() if kind in ("", k)})
+        )
+        raise DataError(
+            f"{folder} holds no {kind or 'drawings'} ({wanted} files) of {NAME}; {has}."
+        )
+    return {path.relative_to(folder).as_posix(): path for path in found}
+
+
+def read_archives(name: str, files: Mapping[str, Path]) -> Dataset:
+    """Give the data set of these files; see `read_drawings`.
+
+    Raises
+    ------
+    DataError, UsageError
+        As `read_drawings` does; also for files of another kind than the name says.
+    """
+    wanted = asked_for(name)
+    kinds = kinds_of(sorted(files.values()))
+    kind = wanted.kind or next(iter(kinds))
+    if set(kinds) != {kind}:
+        listing = ", ".join(f"{k} ({paths[0]}, …)" for k, paths in sorted(kinds.items()))
+        raise DataError(f"{name} takes {kind} alone; found {listing}.")
+    card = _card(kind, wanted.options)
+    return read_drawings(kinds[kind], name=name, options=wanted.options, card=card)
+
+
+def _card(kind: str, options: DrawingOptions) -> Card:
+    size = f" at {options.size or DRAWN_SIZE} pixels a side" if kind != BITMAPS else ""
+    look = "dark lines on white" if options.look == "dark" else "light lines on black"
+    which = (
+        f"the first {options.per_class:,} drawings of each class" if options.per_class else "all"
+    )
+    kept = (
+        "whether the game recognised them or not"
+        if options.all_drawings or kind == BITMAPS
+        else "that the game recognised"
+    )
+    return Card(
+        description=f"{KINDS[kind].description} Here: {which}, {kept}{size}, {look}. The split is "
+        "cliplab's: 80 % train, 10 % validation, 10 % test, each drawing by the SHA-256 of its "
+        "key.",
+        licence=LICENCE,
+        citation=CITATION,
+        homepage=HOMEPAGE,
+    )
+
+
+def open_entry(name: str, *, home: Path) -> Dataset:
+    """Say how the drawings come here; what is prepared is opened without asking this.
+
+    Raises
+    ------
+    DataError
+        Always.
+    """
+    size = KINDS[asked_for(name).kind or BITMAPS].size
+    load = f" (a download of {size / 1e9:,.1f} GB)" if size else ""
+    raise DataError(
+        f"{name} is not prepared here. Run `cliplab prepare {name}`{load}; if you have the files "
+        "already, some classes or all, add --archives FOLDER."
+    )

@@ -1,0 +1,145 @@
+"""Quick, Draw! by name: options behind the name, the files of each kind, what a folder holds."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from cliplab.datasets.drawings import DrawingOptions
+from cliplab.datasets.quickdraw import (
+    ENTRIES,
+    asked_for,
+    entry_of,
+    files_in,
+    open_entry,
+    read_archives,
+    remotes,
+    with_options,
+)
+from cliplab.runtime.errors import DataError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "quickdraw/strokes"),
+        ({"size": 128}, "quickdraw/strokes@size=128"),
+        ({"size": 32, "per_class": 5}, "quickdraw/strokes@size=32,per-class=5"),
+        ({"look": "light", "all_drawings": True}, "quickdraw/strokes@look=light,all-drawings"),
+    ],
+)
+def test_options_stand_behind_the_name_and_come_back(options, name):
+    given = DrawingOptions(**options)
+    assert with_options("quickdraw/strokes", given) == name
+    asked = asked_for(name)
+    assert (asked.name, asked.kind, asked.options) == ("quickdraw/strokes", "strokes", given)
+    assert with_options(name, DrawingOptions()) == name
+
+
+def test_options_of_the_call_come_before_those_of_the_name():
+    name = with_options("quickdraw@size=32,per-class=5", DrawingOptions(size=64))
+    assert name == "quickdraw@size=64,per-class=5"
+    assert asked_for("quickdraw").kind == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("quickdraw@sise=3", "there is no option 'sise'. Options are size=PIXELS"),
+        ("quickdraw@size=big", "size=big is no number"),
+        ("quickdraw@size", "size= is no number"),
+        ("quickdraw@look=grey", "--look grey"),
+        ("quickdraw@size=5000", "--size 5000"),
+    ],
+)
+def test_options_that_cannot_be_are_told(name, message):
+    with pytest.raises(UsageError, match=message):
+        asked_for(name)
+
+
+def test_a_name_with_options_is_found_under_its_own():
+    assert entry_of("quickdraw/raw@per-class=9").name == "quickdraw/raw@per-class=9"
+    assert entry_of("quickdraw/raw") is None  # that is in ENTRIES
+    assert entry_of("digits@size=3") is None
+
+
+def test_the_files_of_each_kind():
+    for entry in ENTRIES:
+        found = remotes(entry.name)
+        assert len({remote.name for remote in found}) == 345
+        assert all(len(remote.urls) == 1 for remote in found)
+    host = "https://storage.googleapis.com/quickdraw_dataset/full"
+    assert remotes("quickdraw")[0].urls == (f"{host}/numpy_bitmap/aircraft%20carrier.npy",)
+    assert remotes("quickdraw/strokes")[1].urls == (f"{host}/simplified/airplane.ndjson",)
+    assert remotes("quickdraw/raw@per-class=3")[344].urls == (f"{host}/raw/zigzag.ndjson",)
+    assert remotes("quickdraw/bitmaps")[344].other_names == ("zigzag.npy",)
+
+
+def test_a_folder_with_one_kind_needs_no_other_name(tmp_path, shared_data):
+    for word in ("cat", "dog", "apple"):
+        shutil.copy(shared_data / f"quickdraw/strokes_simplified/{word}.ndjson", tmp_path)
+    files = files_in("quickdraw", tmp_path)
+    assert sorted(files) == ["apple.ndjson", "cat.ndjson", "dog.ndjson"]
+    found = read_archives("quickdraw@per-class=5,size=32", files)
+    assert found.name == "quickdraw@per-class=5,size=32"
+    assert found.task().class_names == ("apple", "cat", "dog")
+    assert len(found) == 15
+    assert found.source.pixels([0]).shape == (1, 32, 32)
+    for said in ("first 5 drawings of each class", "game recognised", "at 32 pixels", "on white"):
+        assert said in found.card.description
+    assert found.card.licence == "CC BY 4.0"
+
+
+def test_a_folder_with_several_kinds_asks_for_one_and_serves_each(shared_data):
+    folder = shared_data / "quickdraw"
+    with pytest.raises(DataError) as error:
+        files_in("quickdraw", folder)
+    for said in (
+        "bitmaps (bitmaps_28px_29classes.npz)",
+        "raw (strokes_raw/apple.ndjson and 11 more",
+    ):
+        assert said in str(error.value)
+    assert "quickdraw/bitmaps or quickdraw/raw or quickdraw/strokes" in str(error.value)
+    bitmaps = read_archives("quickdraw/bitmaps", files_in("quickdraw/bitmaps", folder))
+    assert (len(bitmaps), len(bitmaps.task().class_names)) == (66_325, 29)
+    strokes = read_archives("quickdraw/strokes", files_in("quickdraw/strokes", folder))
+    raw = read_archives("quickdraw/raw", files_in("quickdraw/raw", folder))
+    assert (len(strokes.task().class_names), len(raw.task().class_names)) == (345, 12)
+    both = sorted(set(strokes.ids) & set(raw.ids))
+    assert len(both) > 90
+    rows = [[list(d.ids).index(id_) for id_ in both[:20]] for d in (strokes, raw)]
+    one, other = strokes.source.pixels(rows[0]), raw.source.pixels(rows[1])
+    assert np.abs(one.astype(int) - other).mean() < 4
+    split = [d.splits["label"][r] for d, r in zip((strokes, raw), rows, strict=True)]
+    assert list(split[0]) == list(split[1])  # a drawing is in the same split of either
+
+
+def test_a_folder_without_drawings_says_what_it_has(tmp_path, shared_data):
+    with pytest.raises(
+        DataError, match=r"no drawings \(\.ndjson or \.npy files\) .* nor any other"
+    ):
+        files_in("quickdraw", tmp_path)
+    shutil.copy(shared_data / "quickdraw/strokes_raw/apple.ndjson", tmp_path)
+    with pytest.raises(DataError, match=r"no strokes .* it has raw \(apple\.ndjson\)"):
+        files_in("quickdraw/strokes", tmp_path)
+    with pytest.raises(DataError, match="quickdraw/bitmaps takes bitmaps alone; found raw"):
+        read_archives("quickdraw/bitmaps", {"a": tmp_path / "apple.ndjson"})
+
+
+def test_the_look_and_the_size_are_in_the_card(tmp_path, shared_data):
+    """The card is part of a preparation's identity."""
+    files = {
+        word: shared_data / f"quickdraw/strokes_simplified/{word}.ndjson" for word in ("cat", "dog")
+    }
+    options = ("", "@size=28", "@look=light", "@all-drawings", "@per-class=3")
+    names = [f"quickdraw/strokes{option}" for option in options]
+    assert len({read_archives(name, files).card.description for name in names}) == len(names)
+
+
+def test_what_is_not_prepared_says_how_it_comes_here(tmp_path):
+    with pytest.raises(
+        DataError, match=r"`cliplab prepare quickdraw/bitmaps` \(a download of 39.5"
+    ):
+        open_entry("quickdraw/bitmaps", home=tmp_path)
