@@ -61,10 +61,14 @@ class Task:
     """A label column: what its integers mean, and how to put them into words."""
 
     name: str
-    class_names: tuple[str, ...]  # C names; the integer label is the position
+    class_names: tuple[str, ...]  # C names; the integer label is the position; none: see below
     prompts: Prompts | None = None  # the data set's own; None: the default prompts
     may_lack_training: bool = False  # the source is known to have classes without training pictures
     catch_all: tuple[str, ...] = ()  # of class_names: those that hold what fits no other class
+
+
+CAPTIONS_ALONE = Task("captions", ())
+"""The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
 
 
 @dataclass(frozen=True, slots=True)

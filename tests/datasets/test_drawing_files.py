@@ -99,7 +99,9 @@ def test_a_drawing_that_cannot_be_drawn_has_no_digest_and_is_listed(tmp_path, ho
     assert [bool(digest) for digest in dataset.digests] == [True, True, True, False] * 2
     folder = prepare(dataset, home=home)
     said = capsys.readouterr().err
-    assert "2 pictures cannot be read: cat/3.png (cannot be read: the drawing has no strokes" in said
+    assert (
+        "2 pictures cannot be read: cat/3.png (cannot be read: the drawing has no strokes" in said
+    )
     prepared = open_dataset(folder, home=home).dataset
     assert sorted(prepared.digests) == sorted(dataset.digests)
     with pytest.raises(DataError, match=r"cat/3\.png"):

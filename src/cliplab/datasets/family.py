@@ -178,13 +178,14 @@ def _name_under(folder: Path, home: Path) -> str | None:
 
 
 def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
-    from cliplab.datasets import drawing_files, folder, huggingface, labels_csv
+    from cliplab.datasets import captions_csv, drawing_files, folder, huggingface, labels_csv
 
     path = _path(base)
     folder.check_folder(path)
     if base in {entry.name for entry, _member in members()}:
         say(f"{base}: the folder here is taken, not cliplab's data set of that name.")
-    has_list = (path / labels_csv.LABELS_CSV).is_file()
+    lists = (labels_csv.LABELS_CSV, captions_csv.CAPTIONS_CSV)
+    has_list = any((path / name).is_file() for name in lists)
     if not has_list and huggingface.holds_tables(path):
         return huggingface.open_local(path, name=base, home=home, label=task)
     if not has_list and drawing_files.holds_drawings(path):
