@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tarfile
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,11 +122,24 @@ def strokes_of_drawings(place: Path, _home: Path) -> str:
     return str(place)
 
 
+def webdataset(place: Path, _home: Path) -> str:
+    (place / "classnames.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+    for split, first in (("train", 0), ("test", 16)):
+        (place / split).mkdir()
+        with tarfile.open(place / split / "0.tar", "w") as tar:
+            for i in range(first, first + 8):
+                for suffix, content in (("cls", str(i % 3).encode()), ("png", _png(i))):
+                    member = tarfile.TarInfo(f"s{i:07d}.{suffix}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    return f"wds:{place}"
+
+
 MEMBERS = (
     *(digits, class_folders, split_folders, labels_csv, prepared, saved_by_datasets),
     *(joined, buildings, deduplicated),
 )
-MEMBERS += (arrays_of_drawings, strokes_of_drawings)
+MEMBERS += (arrays_of_drawings, strokes_of_drawings, webdataset)
 
 
 @pytest.fixture(scope="module", params=MEMBERS, ids=lambda member: member.__name__)

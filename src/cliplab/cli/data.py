@@ -78,7 +78,7 @@ def _check(json: bool) -> None:
 def prepare(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Catalogue names, folders, hf:owner/name."),
+        typer.Argument(metavar="NAME...", help="Catalogue names, folders, hf:owner/name, or wds:…"),
     ],
     archives: options.Archives = None,
     size: Size = None,

@@ -61,8 +61,8 @@ def dataset_of(
     Every class-label column is a task; `label`, if given, comes first and may also be a column of
     strings, integers or booleans, whose sorted values are then the class names. A column `caption`,
     `text` or `sentence` gives captions; with the label "captions", where there is no such column,
-    they are all there is (`nouns.CAPTIONS_ALONE`). Ids are those of a column `id`, else the pictures' paths,
-    where they are unique; else `<split>/<row number>`.
+    they are all there is (`nouns.CAPTIONS_ALONE`). Ids are those of a column `id`, else the
+    pictures' paths, where they are unique; else `<split>/<row number>`.
 
     Splits called train, validation and test (or as usual: val, dev, …) are taken. Where there is
     no labelled test picture, validation stands in for test, as the field does; where there is

@@ -252,5 +252,6 @@ def _source(
     arrays = tuple(part for part in parts if isinstance(part, ClassArray))
     if arrays:
         return ArrayPictures(arrays, starts, is_inverted=options.look == DARK)
-    indexes = tuple(part for part in parts if isinstance(part, StrokeIndex))
+    # Their keys, millions of strings, are in the ids already.
+    indexes = tuple(part._replace(keys=[]) for part in parts if isinstance(part, StrokeIndex))
     return StrokePictures(indexes, starts, options.size or DRAWN_SIZE, is_dark=options.look == DARK)

@@ -11,6 +11,7 @@ from cliplab.datasets.family import archived
 from cliplab.datasets.manifest import is_whole
 from cliplab.datasets.prepare import prepare, prepared_folder, say_card
 from cliplab.datasets.shards import Bounds
+from cliplab.datasets.webdataset_fetch import WDS, open_wds
 from cliplab.nouns import Card, Dataset
 from cliplab.runtime.downloads import Remote, find_file, find_or_fetch
 from cliplab.runtime.patience import Patience
@@ -61,7 +62,10 @@ def prepare_named(
     """
     found = archived(name)
     if found is None:
-        return [prepare(name, home=home, on_bad=on_bad, workers=workers, bounds=bounds)]
+        named: Dataset | str = name
+        if name.startswith(WDS) and not is_whole(prepared_folder(name, home)):
+            named = open_wds(name, home=home, offline=offline, patience=patience)
+        return [prepare(named, home=home, on_bad=on_bad, workers=workers, bounds=bounds)]
     folders = []
     for part in found.parts:
         folder = prepared_folder(part, home)
