@@ -187,8 +187,9 @@ def _are_coordinates(values: list[Any]) -> bool:
         return True
     if not set(map(type, values)) <= {int, float}:
         return False
-    total = sum(values)
-    return total == total and min(values) > -FARTHEST and max(values) < FARTHEST  # NaN is not equal
+    if any(value != value for value in values if type(value) is float):  # NaN
+        return False
+    return bool(min(values) > -FARTHEST and max(values) < FARTHEST)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
