@@ -52,6 +52,24 @@ CITATION = (
     "  year = {2018}\n}"
 )
 HOMEPAGE = "https://github.com/googlecreativelab/quickdraw-dataset"
+TRAPS = (
+    "A label is the word that a player was asked to draw: some drawings are unfinished, or of "
+    "something else. Those that the game did not recognise are left out of strokes, unless "
+    "`--all-drawings` is given; of the bitmaps nobody can tell, and all are there.",
+    "All readers have one look: dark lines on white, as DomainNet's rasters have it, where the "
+    "published bitmaps are light on black. `--look light` gives that back, to the bit.",
+    "Strokes are drawn in the frame and with the line of the published bitmaps: at 28 pixels a "
+    "drawing is its bitmap to within a grey or two of 255 on average, at 64 (the default) it is "
+    "the same drawing, finer.",
+    "There is no official split. Here the SHA-256 of a drawing's key, read as a number, decides by "
+    "its last decimal digit: 0 is test, 1 validation, the rest train. It stays the same however "
+    "many drawings are taken, and is one for simplified and raw strokes.",
+    "A bitmap has no key; its class and row (`cat/17`) stand in for it. The same drawing may "
+    "therefore be training as a bitmap and test as strokes: do not train on one and test on the "
+    "other. DomainNet's lists, too, divide drawings of this collection in a way of their own.",
+    "With all 50 million drawings, names and labels alone take some 6 GB of memory; `--per-class` "
+    "takes the first so many of each class.",
+)
 
 
 class _Kind(NamedTuple):
