@@ -29,7 +29,7 @@ def test_datasets(cliplab):
     shown = cliplab("datasets").out
     assert max(map(len, shown.partition("Licences")[0].splitlines())) <= 100
     assert [line.split() for line in shown.splitlines() if line.startswith("wikiart ")] == [
-        ["wikiart", "style", "(27)", "train", "57,025", "not", "here", "81,446", "–", "25,400.0"]
+        ["wikiart", "style", "(27)", "train", "57,025", "not", "here", "81,446", "–", "25,400"]
     ]
     assert "digits: CC BY 4.0" in shown
     entry = cliplab("datasets", "--json").json()[0]
