@@ -56,9 +56,8 @@ def test_every_number_of_the_file_is_in_a_table():
 
 
 def test_classes_of_the_report_are_those_of_the_data_sets():
-    from cliplab.datasets.wikiart_artists import STYLES
-
     from cliplab.datasets import oxford, paris
+    from cliplab.datasets.wikiart_artists import STYLES
 
     for name, classes in (
         ("paris", paris.BUILDINGS.word_names),

@@ -138,19 +138,21 @@ class Archived(NamedTuple):
 def archived(name: str) -> Archived | None:
     """Give the member that makes the data set of that name out of archives; None if none does.
 
-    A folder of that name comes first, as in `open_dataset`.
+    A folder of that name comes first, as in `open_dataset`; a task after the colon is passed over.
     """
-    if os.path.isdir(_path(name)):  # noqa: PTH112 (never raises)
-        return None
-    for module in _modules():
-        if not (hasattr(module, "read_archives") and hasattr(module, "remotes")):
-            continue
-        parts = tuple(module.parts(name)) if hasattr(module, "parts") else ()
-        if not parts and name in {entry.name for entry in module.ENTRIES}:
-            parts = (name,)
-        if parts:
-            return Archived(cast(FromArchives, module), parts)
+    for base in (name, name.rpartition(":")[0]):
+        if os.path.isdir(_path(base)):  # noqa: PTH112 (never raises)
+            return None
+        for member in archive_members() if base else ():
+            if parts := _parts(member, base):
+                return Archived(member, parts)
     return None
+
+
+def _parts(member: FromArchives, name: str) -> tuple[str, ...]:
+    parts = tuple(member.parts(name)) if hasattr(member, "parts") else ()
+    is_one = any(entry.name == name for entry in member.ENTRIES)
+    return parts or ((name,) if is_one else ())
 
 
 def archive_members() -> list[FromArchives]:
