@@ -31,7 +31,8 @@ def test_datasets(cliplab):
     assert [line.split() for line in shown.splitlines() if line.startswith("wikiart ")] == [
         ["wikiart", "style", "(27)", "train", "57,025", "not", "here", "81,446", "–", "25,400"]
     ]
-    assert "digits: CC BY 4.0" in shown
+    assert "digits, quickdraw, quickdraw/bitmaps" in shown
+    assert "quickdraw/raw: CC BY 4.0" in shown
     entry = cliplab("datasets", "--json").json()[0]
     assert (entry["name"], entry["tasks"], entry["pictures"]) == ("digits", {"digit": 10}, 1797)
 

@@ -13,6 +13,7 @@ from cliplab.datasets.drawings import DrawingOptions
 from cliplab.datasets.family import catalogue, open_dataset
 from cliplab.datasets.from_archives import prepare_named
 from cliplab.datasets.grey import grey_png
+from cliplab.datasets.prepare import prepare
 from cliplab.datasets.quickdraw import (
     DOMAINNETS,
     ENTRIES,
@@ -24,6 +25,7 @@ from cliplab.datasets.quickdraw import (
     remotes_in,
     with_options,
 )
+from cliplab.datasets.shards import Bounds
 from cliplab.runtime.errors import DataError, DownloadFailed, UsageError
 
 
@@ -216,3 +218,34 @@ def test_domainnets_rasters_have_two_names(tmp_path, home, monkeypatch):
     assert list(one.ids) == list(other.ids)
     assert (one.name, other.name) == (DOMAINNETS, RASTERS)
     assert set(other.ids) == set(made.pictures)
+
+
+def test_cut_off_and_run_again_it_ends_in_the_same_bytes(shared_data, tmp_path, home):
+    folder = shared_data / "quickdraw" / "strokes_raw"
+    name = "quickdraw/raw@size=16,per-class=8"
+
+    def made(place, stop_at=None):
+        done = 0
+
+        def advance(count):
+            nonlocal done
+            done += count
+            if stop_at is not None and done > stop_at:
+                raise KeyboardInterrupt
+
+        dataset = read_archives(name, files_in(name, folder))
+        return prepare(dataset, home=home, out=place, bounds=Bounds(rows=10), on_progress=advance)
+
+    whole = made(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "cut", stop_at=35)
+    again = made(tmp_path / "cut")
+    for path in sorted(path for path in whole.rglob("*") if path.is_file()):
+        assert (again / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def test_prompts_are_those_of_the_same_classes_in_domainnet(shared_data, home):
+    folder = shared_data / "quickdraw" / "strokes_raw"
+    prepare_named("quickdraw/raw@per-class=2", home=home, archives=folder)
+    task = open_dataset("quickdraw/raw@per-class=2", home=home).dataset.task()
+    assert task.prompts.texts("octagon")[0] == "a quick drawing of an octagon."

@@ -235,8 +235,9 @@ def _open_named(name: str, home: Path) -> Dataset | None:
     folder = _prepared_folder(name, home)
     if folder and not (entry and entry.state == EMBEDDED):
         return open_parquet(folder, name=name, home=home)
-    if member is None and "@" in name and (found := archived(name)) is not None:
-        member = found.member  # a name with options
+    options = name.partition("@")[2]
+    if member is None and options and ":" not in options and (found := archived(name)) is not None:
+        member = found.member
     return member.open_entry(name, home=home) if member else None
 
 
