@@ -11,6 +11,7 @@ from typing import Any
 
 NOWHERE = Path("nowhere")  # a home in which nothing is prepared
 WIDTH = 100
+MOST_FILES = 24  # of a family that are named one by one
 
 INTRODUCTION = """
 `cliplab prepare NAME` downloads, verifies and writes a data set as Parquet; `--archives FOLDER`
@@ -135,11 +136,13 @@ def _archives(module: Any, entries: list[Any]) -> Iterator[str]:
         remotes |= {remote.name: remote for remote in module.remotes(entry.name)}
     yield "| file (or its name elsewhere) | bytes | digest | where from |"
     yield "|---|---|---|---|"
-    for remote in remotes.values():
+    for remote in list(remotes.values())[:MOST_FILES]:
         names = ", ".join(f"`{name}`" for name in (remote.name, *remote.other_names))
         size = "–" if remote.size is None else f"{remote.size:,}"
         places = "<br>".join(f"<{url}>" for url in remote.urls) or "by hand"
         yield f"| {names} | {size} | {remote.digest or 'kept at first use'} | {places} |"
+    if len(remotes) > MOST_FILES:
+        yield f"| … {len(remotes):,} files in all | | | |"
     for remote in remotes.values():
         if remote.by_hand:
             yield ""

@@ -69,7 +69,14 @@ def families_reference() -> str:
         splits = ", ".join(f"{split} {n:,}" for split, n in entry.splits.items())
         lines.append(f"| `{entry.name}` | {tasks} | {splits} | {entry.licence} |")
     lines += ["", "A folder of class folders, of split folders, or with a `labels.csv` is a data"]
-    lines += ["set where it lies; `hf:owner/name` is one of the Hugging Face hub.", ""]
+    lines += ["set where it lies, with a `captions.csv` beside them or alone; so are files of"]
+    lines += [
+        "drawings (`.npy`, `.npz`, `.ndjson`). `hf:owner/name` is one of the Hugging Face hub,"
+    ]
+    lines += [
+        "`wds:FOLDER`, `wds:URL` and `wds:NAME` are collections in CLIP_benchmark's layout.",
+        "",
+    ]
     lines += ["## Classifiers", "", "| name | needs | what it is |", "|---|---|---|"]
     for name in classifier_names():
         module = classifier(name)

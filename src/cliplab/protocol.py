@@ -86,6 +86,12 @@ def subject_of(data: Dataset, task_name: str | None, config: EvaluateConfig) -> 
     task = data.task(task_name)
     if config.deduplicate:
         data = deduplicated(data)
+    if not task.class_names:
+        raise DataError(
+            f"{data.name!r} has captions and no classes, so that there is nothing to tell apart. "
+            "Say in a labels.csv (path,label) what the pictures show, or score how they are found "
+            f"by their captions: {data.name}:retrieval."
+        )
     names = resolve_class_names(task, config.classes, data.name)
     named = replace(task, class_names=names)  # prompts by class are found by the names in use
     prompts = resolve_prompts(config.prompt, config.prompts, named, data.name)

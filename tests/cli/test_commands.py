@@ -28,9 +28,10 @@ def test_datasets(cliplab):
     shown = cliplab("datasets").out
     assert max(map(len, shown.partition("Licences")[0].splitlines())) <= 100
     assert [line.split() for line in shown.splitlines() if line.startswith("wikiart ")] == [
-        ["wikiart", "style", "(27)", "train", "57,025", "not", "here", "81,446", "–", "25,400.0"]
+        ["wikiart", "style", "(27)", "train", "57,025", "not", "here", "81,446", "–", "25,400"]
     ]
-    assert "digits: CC BY 4.0" in shown
+    assert "digits, quickdraw, quickdraw/bitmaps" in shown
+    assert "quickdraw/raw: CC BY 4.0" in shown
     entry = cliplab("datasets", "--json").json()[0]
     assert (entry["name"], entry["tasks"], entry["pictures"]) == ("digits", {"digit": 10}, 1797)
 
@@ -220,3 +221,50 @@ def test_train_clip_makes_an_encoder_like_any_other(cliplab, photos):
     assert record["encoder"]["width"] == 64
     assert cliplab("train", "clip", photos, "--out", "mine", "--epochs", 3).code == 2
     assert cliplab("train", "clip", photos, "--out", "wide", "--batch-size", 99).code == 1
+
+
+def test_drawings_are_prepared_with_options_and_evaluated_by_the_name_they_get(
+    cliplab, tiny_clip, shared_data, home
+):
+    folder = shared_data / "quickdraw"
+    asked = ("--per-class", 8, "--size", 16)
+    done = cliplab("prepare", "quickdraw/raw", "--archives", folder, *asked)
+    assert done.code == 0, done.err
+    name = "quickdraw/raw@size=16,per-class=8"
+    assert done.out.strip() == str(home / "datasets" / name)
+    ended = cliplab("evaluate", name, "-e", tiny_clip, "--classifier", "zero_shot", "--json")
+    record = ended.json()
+    assert record["dataset"]["name"] == name
+    assert record["dataset"]["split_origin"] == "hashed"
+    refused = cliplab("prepare", "digits", "--size", 16)
+    assert refused.code == 2
+    assert "digits takes no options for drawings" in refused.err
+    several = cliplab("prepare", "quickdraw", "--archives", folder)
+    assert several.code == 1
+    assert "Say which to read: quickdraw/bitmaps or quickdraw/raw" in several.err
+
+
+def test_one_npz_is_evaluated_by_its_path(cliplab, tiny_clip, tmp_path):
+    import numpy as np
+
+    noise = np.random.default_rng(0).integers(0, 256, (3, 30, 8, 8), dtype=np.uint8)
+    np.savez_compressed(tmp_path / "mine.npz", cat=noise[0], dog=noise[1], eel=noise[2])
+    ended = cliplab("evaluate", tmp_path / "mine.npz", "-e", tiny_clip, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json()["dataset"]["class_names"] == ["cat", "dog", "eel"]
+
+
+def test_captions_without_classes_are_trained_on_and_not_evaluated(cliplab, photos, tmp_path):
+    pictures = sorted(path.relative_to(photos) for path in photos.rglob("*.png"))
+    one = tmp_path / "one"
+    for number, path in enumerate(pictures):
+        (one / "images").mkdir(parents=True, exist_ok=True)
+        (one / "images" / f"{number:02d}.png").write_bytes((photos / path).read_bytes())
+    lines = [f"images/{i:02d}.png,{text} {i % 7}\n" for i in range(36) for text in ("this", "that")]
+    (one / "captions.csv").write_text("picture,caption\n" + "".join(lines))
+    options = ("--epochs", 1, "--batch-size", 8, "--device", "cpu")
+    ended = cliplab("train", "clip", one, "--out", tmp_path / "clip", *options)
+    assert ended.code == 0, ended.err
+    refused = cliplab("evaluate", one, "-e", tmp_path / "clip")
+    assert refused.code == 1
+    assert "has captions and no classes" in refused.err

@@ -9,6 +9,7 @@ import pytest
 
 from cliplab.datasets.huggingface import holds_tables, open_hub, open_local
 from cliplab.datasets.parquet_writer import write_parquet
+from cliplab.nouns import CAPTIONS_ALONE
 from cliplab.runtime.errors import DataError, UnknownName, UsageError
 
 HUB_README = """---
@@ -109,8 +110,13 @@ def test_splits_by_the_names_of_files_and_features_from_the_card(hub_set, tmp_pa
     for split, table in (("train", hub_set(20)), ("test", hub_set(8, seed=100))):
         plain = table.data.table.replace_schema_metadata(None)
         pq.write_table(plain, folder / f"data/{split}-00000-of-00001.parquet")
-    with pytest.raises(UsageError, match="no class-label column"):
+    with pytest.raises(UsageError, match=r"no class-label column.* captions alone: .*:captions"):
         open_it(folder, home)
+    alone = open_it(folder, home, label="captions")
+    assert alone.task() == CAPTIONS_ALONE
+    assert alone.captions[3] == ("number 3",)
+    assert (len(alone.splits["captions"]), set(alone.labels["captions"])) == (28, {-1})
+    assert list(alone.splits["captions"]).count("test") == 8
     card = """---
 dataset_info:
   features:

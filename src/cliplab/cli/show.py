@@ -202,7 +202,7 @@ def _lines_of(entry: CatalogueEntry) -> Iterator[dict[str, object]]:
     tasks = [f"{task} ({n})" for task, n in entry.tasks.items()]
     splits = [f"{split} {n:,}" for split, n in entry.splits.items()]
     about: tuple[object, ...] = (entry.name, entry.state, entry.pictures, entry.unreadable)
-    about += (None if entry.size is None else f"{entry.size / 1e6:,.1f}",)
+    about += (None if entry.size is None else _megabytes(entry.size),)
     for number, (task, split) in enumerate(zip_longest(tasks, splits, fillvalue="")):
         name, state, pictures, unreadable, size = about if number == 0 else ("",) * 5
         yield {
@@ -211,6 +211,10 @@ def _lines_of(entry: CatalogueEntry) -> Iterator[dict[str, object]]:
             "unreadable": unreadable,
             "MB": size,
         }
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f}" if size < 1e9 else f"{size / 1e6:,.0f}"
 
 
 def data_sets(entries: Sequence[CatalogueEntry], *, json: bool) -> None:

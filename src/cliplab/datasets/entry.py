@@ -17,7 +17,9 @@ them as streams and writes Parquet. Such a member may also have
 - ``parts(name)``: the data sets that `name` stands for, so that `cliplab prepare domainnet`
   prepares all six domains. `name` need not be in `ENTRIES`; () if it is none of this member's, and
   `(name,)` if it stands for itself;
-- ``card(name)``: the `Card` (licence, citation) that is shown before anything is downloaded.
+- ``card(name)``: the `Card` (licence, citation) that is shown before anything is downloaded;
+- ``remotes_in(name, folder)``: the files that a folder of the user's holds, where fewer than all of
+  `remotes` will do. With ``--archives FOLDER`` these are read, and nothing else is downloaded.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, FromArchives, Member
-from cliplab.nouns import Dataset
+from cliplab.nouns import CAPTIONS_ALONE, Dataset
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import home as home_of
 
 GROUP = "cliplab.datasets"  # of entry points
-HUB = "hf:"
+HUB, WDS = "hf:", "wds:"
 
 
 class Opened(NamedTuple):
@@ -32,8 +32,9 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     """Open a data set by the name that a user gives it.
 
     The name is an existing folder first, then a name of the catalogue or of a prepared data set,
-    then `hf:owner/name`. A task may follow the last colon: `wikiart:genre`, `photos:label`,
-    `hf:owner/name:label`.
+    then a file of drawings (`.npz`, `.npy`, `.ndjson`), `hf:owner/name`, or `wds:` with a folder,
+    address or name of a collection in CLIP_benchmark's layout. A task may follow the last colon:
+    `wikiart:genre`, `photos:label`, `hf:owner/name:label`.
 
     Parameters
     ----------
@@ -62,6 +63,7 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     >>> len(dataset), task, dataset.task(task).class_names[:2]
     (1797, 'digit', ('zero', 'one'))
     """
+    from cliplab.datasets.drawing_files import is_drawing_file, open_drawings
     from cliplab.datasets.folder import check_folder
 
     spec, place = str(name), home_of(home)
@@ -78,6 +80,12 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     for base, task in readings:
         if (dataset := _open_named(base, place)) is not None:
             return _with_task(dataset, task, base, place)
+    for base, task in readings:
+        if is_drawing_file(_path(base)):
+            found = open_drawings(_path(base), name=base, home=place)
+            return _with_task(found, task, None, place)
+    if spec.startswith(WDS):
+        return _open_wds(spec, place)
     if os.path.isfile(_path(spec)):  # noqa: PTH113
         check_folder(_path(spec))  # says that it is a file
     known = [entry.name for entry in catalogue(place)]
@@ -175,15 +183,27 @@ def _name_under(folder: Path, home: Path) -> str | None:
 
 
 def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
-    from cliplab.datasets import folder, huggingface, labels_csv
+    from cliplab.datasets import (
+        captions_csv,
+        drawing_files,
+        folder,
+        huggingface,
+        labels_csv,
+        webdataset,
+    )
 
     path = _path(base)
     folder.check_folder(path)
     if base in {entry.name for entry, _member in members()}:
         say(f"{base}: the folder here is taken, not cliplab's data set of that name.")
-    has_list = (path / labels_csv.LABELS_CSV).is_file()
+    lists = (labels_csv.LABELS_CSV, captions_csv.CAPTIONS_CSV)
+    has_list = any((path / name).is_file() for name in lists)
     if not has_list and huggingface.holds_tables(path):
         return huggingface.open_local(path, name=base, home=home, label=task)
+    if not has_list and drawing_files.holds_drawings(path):
+        return drawing_files.open_drawings(path, name=base, home=home)
+    if not has_list and webdataset.is_webdataset(path):
+        return webdataset.open_webdataset(path, name=base, home=home)
     return folder.open_folder(path, name=base, home=home)
 
 
@@ -197,6 +217,16 @@ def _open_hub(spec: str, home: Path) -> Opened:
     return _with_task(dataset, label or None, HUB + repository, home)
 
 
+def _open_wds(spec: str, home: Path) -> Opened:
+    from cliplab.datasets.webdataset import TASK
+    from cliplab.datasets.webdataset_fetch import open_wds
+
+    base, _, task = spec.rpartition(":")
+    if base in ("", WDS.rstrip(":")) or task not in (TASK, CAPTIONS_ALONE.name):
+        base, task = spec, ""
+    return _with_task(open_wds(base, home=home), task or None, base, home)
+
+
 def _open_named(name: str, home: Path) -> Dataset | None:
     """Open a data set of the catalogue or a prepared one; None if there is no such name."""
     from cliplab.datasets.parquet import open_parquet
@@ -205,6 +235,9 @@ def _open_named(name: str, home: Path) -> Dataset | None:
     folder = _prepared_folder(name, home)
     if folder and not (entry and entry.state == EMBEDDED):
         return open_parquet(folder, name=name, home=home)
+    options = name.partition("@")[2]
+    if member is None and options and ":" not in options and (found := archived(name)) is not None:
+        member = found.member
     return member.open_entry(name, home=home) if member else None
 
 
@@ -250,6 +283,7 @@ def _prepared(home: Path) -> Iterator[CatalogueEntry]:
         if manifest is not None and is_whole(path.parent):
             name = path.parent.relative_to(root).as_posix()
             name = HUB + name.removeprefix("hf/") if name.startswith("hf/") else name
+            name = manifest.get("name", name) if name.startswith("wds/") else name
             yield _prepared_entry(name, manifest)
 
 

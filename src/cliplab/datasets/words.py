@@ -127,9 +127,10 @@ def _first(name: str, task: str, kind: str, home: Path) -> PromptFile | None:
 
 def _stems(name: str) -> list[str]:
     """`a/b/c` → a/b/c, a/b, a; then those of the data set whose files serve it as well."""
-    parts = name.split("/")
+    parts = name.partition("@")[0].split("/")  # without the options of drawings
     stems = ["/".join(parts[:n]) for n in range(len(parts), 0, -1)]
-    return stems + (_stems(_SERVED_BY[name]) if name in _SERVED_BY else [])
+    others = [_SERVED_BY[stem] for stem in stems if stem in _SERVED_BY]
+    return stems + [stem for other in others for stem in _stems(other)]
 
 
 def _by_class(
