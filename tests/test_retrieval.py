@@ -195,7 +195,11 @@ def captioned(landmarks) -> Dataset:
 def test_captions_of_the_split_both_ways(captioned, toy_encoder, tmp_path):
     record = run(captioned, toy_encoder, tmp_path)
     found = record["retrieval"]
-    assert found["settings"] == {"features": "post", "n_pictures": 8, "n_captions": 13}
+    settings = dict(found["settings"])
+    digest = settings.pop("digest")
+    assert settings == {"features": "post", "n_pictures": 8, "n_captions": 13}
+    other = dataclasses.replace(captioned, captions=[("another",), *captioned.captions[1:]])
+    assert run(other, toy_encoder, tmp_path)["retrieval"]["settings"]["digest"] != digest
     unit = partial(np.linalg.norm, axis=1, keepdims=True)
     pixels = [
         toy_encoder.preprocess(Image.open(io.BytesIO(captioned.source.contents[i])))

@@ -159,7 +159,13 @@ def _of_run(config: ClassifyConfig, encoder: Encoder | None) -> _Answer:
 
     assert config.with_run is not None
     folder = find_run(config.with_run, config.runs)
-    record, fitted = read_record(folder), linear_probe.load(folder)
+    record = read_record(folder)
+    if "linear_probe" not in [result["classifier"]["name"] for result in record["results"]]:
+        raise DataError(
+            f"{folder} was scored without a probe. Run `cliplab evaluate DATASET` with "
+            "--classifier linear_probe, and name that run."
+        )
+    fitted = linear_probe.load(folder)
     made_with = record["encoder"]
     weights = config.weights or record["config"].get("weights")
     eye = encoder or _load(made_with["name"], weights and Path(weights), config)

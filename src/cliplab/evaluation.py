@@ -109,11 +109,11 @@ def evaluate(
     problem = _problem(subject, eye, seen, class_vectors, config)
     judged = [_judge(name, problem, seen.scored, known) for name in config.classifier]
     clock("classifiers")
-    results = [_scored(one, config.seed) for one in judged]
+    results = [_scored(one, subject.catch_all, config.seed) for one in judged]
     clock("metrics")
     curves = _few_shot(problem, seen.scored, results, config)
     clock("few_shot")
-    return _write(subject, eye, seen, judged, results, curves, config, clock)
+    return _write(subject, eye, seen, class_vectors, judged, results, curves, config, clock)
 
 
 def open_encoder(name: str | Path, config: EvaluateConfig) -> Encoder:
@@ -244,8 +244,8 @@ def _judge(name: str, problem: Problem, scored: Embeddings, known: dict[str, Lea
     return _Judged(name, learned.fitted, learned.unseen, learned.fitted.predict(scored))
 
 
-def _scored(one: _Judged, seed: int) -> Result:
-    from cliplab.metrics.scores import calibration, score
+def _scored(one: _Judged, catch_all: Sequence[int], seed: int) -> Result:
+    from cliplab.metrics.scores import calibration, score, score_without
 
     scores = score(one.predictions, seed)
     return Result(
@@ -255,6 +255,7 @@ def _scored(one: _Judged, seed: int) -> Result:
         scores.per_class,
         scores.confusion,
         calibration(one.predictions, one.unseen.predictions, one.unseen.how),
+        score_without(one.predictions, catch_all, seed),
     )
 
 
@@ -291,6 +292,7 @@ def _first_line(subject: Subject, eye: Encoder, config: EvaluateConfig) -> str:
             "trained_on": _trained_on(subject, config),
             "prompts": prompts_block(subject.prompts, subject.class_names) if zero_shot else None,
             "classifiers": list(config.classifier),
+            "config": config.as_json(),
         }
     )
 
@@ -299,6 +301,7 @@ def _write(
     subject: Subject,
     eye: Encoder,
     seen: _Seen,
+    vectors: np.ndarray | None,
     judged: list[_Judged],
     results: list[Result],
     curves: FewShot | None,
@@ -317,7 +320,7 @@ def _write(
         dataset={**dataset, "class_names": list(subject.class_names)},
         encoder=encoder_block(eye),
         results=results,
-        prompts=prompts_block(subject.prompts, subject.class_names),
+        prompts=None if vectors is None else prompts_block(subject.prompts, subject.class_names),
         protocol=in_words(subject, eye, config),
         config=config.as_json(),
         timings=_timings(seen, clock),
@@ -330,9 +333,8 @@ def _write(
         warnings=warnings_of(subject, config),
         trained_on=_trained_on(subject, config),
     )
-    for one in judged:
-        one.fitted.save(folder)
-    write_run(folder, record, {one.name: one.predictions for one in judged})
+    learned = [one.fitted.save for one in judged]
+    write_run(folder, record, {one.name: one.predictions for one in judged}, learned)
     return record
 
 

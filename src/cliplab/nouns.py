@@ -61,9 +61,14 @@ class Task:
     """A label column: what its integers mean, and how to put them into words."""
 
     name: str
-    class_names: tuple[str, ...]  # C names; the integer label is the position
+    class_names: tuple[str, ...]  # C names; the integer label is the position; none: see below
     prompts: Prompts | None = None  # the data set's own; None: the default prompts
     may_lack_training: bool = False  # the source is known to have classes without training pictures
+    catch_all: tuple[str, ...] = ()  # of class_names: those that hold what fits no other class
+
+
+CAPTIONS_ALONE = Task("captions", ())
+"""The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,21 @@ class PictureSource(Protocol):
         ...
 
 
+@runtime_checkable
+class PixelSource(Protocol):
+    """A `PictureSource` of grey pictures of one size that has their pixels without decoding them.
+
+    What trains on many small pictures asks for them so, thousands at once.
+    """
+
+    def pixels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(n, H, W) uint8, exactly what the encoded pictures of `rows` hold, in that order.
+
+        Raises OSError where one of them cannot be read.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Labelled pictures with stable ids, tasks and splits; the pictures themselves stay on disk."""
@@ -112,8 +132,8 @@ class Dataset:
     source: PictureSource
     captions: Sequence[tuple[str, ...]] | None = None  # N tuples, where the source has captions
     card: Card = field(default_factory=Card)
-    split_origin: str = "given"  # or "fixed": the project's own 80/20 split by SHA-256 of the id
-    location: Path | None = None  # the folder read, where there is one
+    split_origin: str = "given"  # or "fixed", "hashed": the project's own (`datasets/splits.py`)
+    location: Path | None = None  # the folder (or single file) read, where there is one
     archives: Mapping[str, str] = field(default_factory=dict)  # file name → "md5:…", "sha256:…"
     queries: tuple[Query, ...] = ()  # of its retrieval benchmark, where it has one
 
@@ -236,6 +256,19 @@ class PerClass(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutCatchAll:
+    """How well a classifier did on the pictures whose label is no catch-all class.
+
+    The pictures of such classes are left out; the classes stay among the candidates, so that it is
+    the same predictions that are counted.
+    """
+
+    classes: tuple[str, ...]  # the catch-all classes
+    n: int  # pictures left
+    metrics: Mapping[str, Measure]  # top1, top5, mean_per_class, ece
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How well one classifier did: a block of a record."""
 
@@ -245,6 +278,7 @@ class Result:
     per_class: tuple[PerClass, ...]
     confusion: np.ndarray  # (C, C) int64 counts, rows true, columns predicted
     calibration: Mapping[str, Any] | None = None  # temperature and reliability, as in the record
+    without_catch_all: WithoutCatchAll | None = None  # None: the task has no such class
 
 
 @dataclass(frozen=True, slots=True)

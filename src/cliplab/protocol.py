@@ -79,6 +79,14 @@ class Subject(NamedTuple):
     prompts: Prompts
     lesson: Lesson | None = None  # training pictures of another data set; None: its own
 
+    @property
+    def catch_all(self) -> tuple[int, ...]:
+        """Labels, among the classes scored, of those that hold what fits no other."""
+        found = [self.task.class_names.index(name) for name in self.task.catch_all]
+        if self.lesson is not None:
+            found = [int(c) for c in self.lesson.scored[found] if c >= 0]
+        return tuple(found)
+
 
 class Part(NamedTuple):
     """Pictures that are encoded for one purpose."""
@@ -91,12 +99,18 @@ class Part(NamedTuple):
 
 def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subject:
     """Find the data set and task by name; settle class names and prompts by their one rule."""
-    from cliplab.embeddings.class_names import resolve_class_names
-    from cliplab.embeddings.prompts import resolve_prompts
-
     data, task = _open(dataset, config)
     if is_retrieval(data, task):
         return Subject(data, task, (), Prompts("captions"))
+    return subject_of(data, task.name, config)
+
+
+def subject_of(data: Dataset, task_name: str | None, config: EvaluateConfig) -> Subject:
+    """Settle class names and prompts of a task (None: the default one) by their one rule."""
+    from cliplab.embeddings.class_names import resolve_class_names
+    from cliplab.embeddings.prompts import resolve_prompts
+
+    data, task = _once(data, config), data.task(task_name)
     if not task.class_names:
         raise DataError(
             f"{data.name!r} has captions and no classes, so that there is nothing to tell apart. "
@@ -109,7 +123,8 @@ def open_subject(dataset: str | Path | Dataset, config: EvaluateConfig) -> Subje
     subject = Subject(data, task, names, prompts)
     if config.train_on is None:
         return subject
-    return taught_by(subject, learn_from((data, task), _open(config.train_on, config)))
+    teacher, lessons = _open(config.train_on, config)
+    return taught_by(subject, learn_from((data, task), (_once(teacher, config), lessons)))
 
 
 def taught_by(subject: Subject, lesson: Lesson) -> Subject:
@@ -138,7 +153,6 @@ def training_part(subject: Subject, split: str) -> Part:
 
 
 def _open(dataset: str | Path | Dataset, config: EvaluateConfig) -> tuple[Dataset, Task]:
-    from cliplab.datasets.duplicates import deduplicated
     from cliplab.datasets.family import open_dataset
 
     if isinstance(dataset, Dataset):
@@ -151,9 +165,13 @@ def _open(dataset: str | Path | Dataset, config: EvaluateConfig) -> tuple[Datase
             if RETRIEVAL not in data.tasks:
                 return data, Task(RETRIEVAL, ())
         data, task = open_dataset(name, home=home)
-    if config.deduplicate:
-        data = deduplicated(data)
     return data, data.task(task)
+
+
+def _once(data: Dataset, config: EvaluateConfig) -> Dataset:
+    from cliplab.datasets.duplicates import deduplicated
+
+    return deduplicated(data) if config.deduplicate else data
 
 
 def is_retrieval(dataset: Dataset, task: Task) -> bool:

@@ -86,11 +86,19 @@ def retrieve(
     return _write(subject, encoder, config, found._replace(retrieval=block), clock)
 
 
+def asked_digest(data: Dataset) -> str:
+    """Hex SHA-256 of what is asked for: the queries with their boxes and answers, or captions."""
+    if data.queries:
+        return digest_of([list(query) for query in data.queries])
+    return digest_of([list(captions) for captions in data.captions or ()])
+
+
 def _settings(
     data: Dataset, rows: np.ndarray, encoder: Encoder, config: EvaluateConfig
 ) -> dict[str, Any]:
     pre = config.features == "pre" and encoder.feature_width is not None
     counted: dict[str, Any] = {"features": "pre" if pre else "post", "n_pictures": len(rows)}
+    counted["digest"] = asked_digest(data)
     if data.queries:
         return {**counted, "n_queries": len(data.queries)}
     assert data.captions is not None

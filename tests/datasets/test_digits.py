@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cliplab.datasets.digits import ENTRIES, grey_png, open_entry
+from cliplab.datasets.digits import ENTRIES, open_entry
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,3 @@ def test_the_content_is_what_it_was_in_the_first_version(digits):
         digits.content_digest()
         == "dbf1912d19173e366f5da945775af72a486a7bb8a19724520ce125401a19b317"
     )
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (1, 1), (3, 300), (200, 400)])
-def test_any_grey_pixels_come_back_from_png(shape):
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    picture = Image.open(io.BytesIO(grey_png(pixels)))
-    picture.verify()
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(grey_png(pixels)))), pixels)

@@ -7,7 +7,7 @@ import pytest
 
 from cliplab.embeddings.prompts import named_prompts
 from cliplab.encoders.captions import SIMPLE, caption_pictures
-from cliplab.nouns import TEST, TRAIN, VALIDATION, Dataset, Prompts, Task
+from cliplab.nouns import CAPTIONS_ALONE, TEST, TRAIN, VALIDATION, Dataset, Prompts, Task
 from cliplab.runtime.errors import DataError, UsageError
 
 PER_CLASS = Prompts("own", ("a {}", "one {}"), {"dog": ("man's best friend",)})
@@ -96,3 +96,20 @@ def test_a_class_without_a_text_is_named():
     data = pictures(tasks={"pet": Task("pet", ("cat", "dog"), silent)})
     with pytest.raises(DataError, match="'dog'"):
         caption_pictures(data, data.task(), (TRAIN,))
+
+
+def test_pictures_with_captions_and_no_classes_are_trained_on_by_their_captions():
+    unlabelled = {CAPTIONS_ALONE.name: np.full(6, -1)}
+    data = pictures(
+        tasks={CAPTIONS_ALONE.name: CAPTIONS_ALONE},
+        labels=unlabelled,
+        splits={CAPTIONS_ALONE.name: pictures().splits["pet"]},
+        captions=[("x", "y"), (), ("z",), ("no",), ("no",), ("no",)],
+    )
+    for captions in ("auto", "column"):
+        found = caption_pictures(data, data.task(), (TRAIN,), captions=captions)
+        assert found.rows.tolist() == [0, 2]
+        assert drawn(found) == [{"x", "y"}, {"z"}]
+    for options in ({"captions": "prompts"}, {"templates": ("a {}",)}):
+        with pytest.raises(UsageError, match="has captions and no classes that prompts"):
+            caption_pictures(data, data.task(), (TRAIN,), **options)

@@ -21,6 +21,7 @@ LEVELS = [
     {"retrieval"},
     {"evaluation", "classification", "audit", "drawing"},
     {"suite", "transfer", "demo"},
+    {"reproduction"},
     {"cli"},
     {"__main__"},
 ]

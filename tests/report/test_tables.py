@@ -190,3 +190,21 @@ def test_list_of_runs(suite, tmp_path, make):
     assert "incomplete" in text
     assert "[red]birds:label (all)" in text
     assert "zero-shot 75.0, linear probe 100.0" in text
+
+
+def test_headlines_are_given_with_and_without_the_catch_all_class(make, tmp_path, predictions):
+    run = make.run(tmp_path / "run", predictions, catch_all="cat")
+    zero_shot, rest, *_ = render(evaluation_table(run.record)).splitlines()[3:]
+    assert zero_shot.split()[:4] == ["zero-shot", "75.0", "[30.0,", "95.5]"]
+    assert rest.startswith("  without “cat”, n 2")
+    assert rest.split()[4:8] == ["40.0", "[20.0,", "70.0]", "–"]
+    last = render(suite_table([run.record])).splitlines()[-1]
+    assert " ".join(last.split()) == "without “cat” 2 40.0 [20.0, 70.0] 40.0 [20.0, 70.0]"
+    row = suite_rows([run.record])[0]
+    assert (row["n_without_catch_all"], row["top1_without_catch_all"]) == (2, 0.4)
+    assert (row["top1_without_catch_all_low"], row["top1_without_catch_all_high"]) == (0.2, 0.7)
+
+
+def test_without_a_catch_all_class_its_cells_are_empty(record):
+    row = suite_rows([record])[0]
+    assert (row["n_without_catch_all"], row["top1_without_catch_all"]) == (None, None)

@@ -42,6 +42,7 @@ def register() -> None:
         train,
         transfer,
     )
+    from cliplab.cli import reproduce as reproducing
 
     app.command(rich_help_panel=SEE)(demo.demo)
     app.command(rich_help_panel=SEE)(evaluate.evaluate)
@@ -49,6 +50,7 @@ def register() -> None:
     app.command(rich_help_panel=SEE)(compare.compare)
     app.command(rich_help_panel=SEE)(transfer.transfer)
     app.command(rich_help_panel=SEE)(audit.audit)
+    app.command(rich_help_panel=SEE)(reproducing.reproduce)
     app.command(rich_help_panel=SEE)(embed.embed)
     app.add_typer(train.app, name="train", rich_help_panel=DRAW)
     app.command(rich_help_panel=KEEP)(data.datasets)

@@ -190,7 +190,7 @@ Datasets = Annotated[
     list[str],
     typer.Argument(
         metavar="DATASET...",
-        help="A folder of pictures, a catalogue name (`cliplab datasets`), or hf:owner/name; "
+        help="A folder of pictures, a catalogue name (`cliplab datasets`), hf:owner/name or wds:…; "
         "`:task` after it chooses the labels.",
     ),
 ]
@@ -198,7 +198,7 @@ Dataset = Annotated[
     str,
     typer.Argument(
         metavar="DATASET",
-        help="A folder of pictures, a catalogue name (`cliplab datasets`), or hf:owner/name; "
+        help="A folder of pictures, a catalogue name (`cliplab datasets`), hf:owner/name or wds:…; "
         "`:task` after it chooses the labels.",
     ),
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
     from cliplab.audit import Audit
     from cliplab.classification import Classified
     from cliplab.datasets.check import Address
+    from cliplab.datasets.entry import CatalogueEntry
     from cliplab.demo import Demonstration
     from cliplab.nouns import Record
     from cliplab.report.compare import Comparison
+    from cliplab.report.reported import BesideReported
     from cliplab.report.runs import RunEntry
+    from cliplab.reproduction import Reproduction
     from cliplab.transfer import Transfer
 
 
@@ -149,6 +153,52 @@ def audit(found: Audit, csv: Path, *, json: bool) -> None:
     print(f"\nreview: {csv}")
 
 
+def beside_reported(found: Sequence[BesideReported], *, json: bool) -> None:
+    """Print runs beside the reported results, each with what differs in candidates and counts."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.reported_tables import LEGEND, reported_table
+
+    if json:
+        as_json(found[0] if len(found) == 1 else found)
+        return
+    for beside in found:
+        print(f"{beside.dataset}:{beside.task} ({beside.split}) · {beside.encoder} · {beside.run}")
+        print(f"reported: {beside.source}\n")
+        print_tables(reported_table(beside.numbers))
+        print(f"\n{LEGEND}\n")
+        for note in beside.notes:
+            print(f"- {note}")
+        print()
+
+
+def reproduction(found: Reproduction, *, json: bool) -> None:
+    """Print the reported tables beside ours, what differs, and what is not prepared."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.reported_tables import LEGEND, reproduced_tables
+
+    if json:
+        as_json(found)
+        return
+    print(f"\n{found.encoder} · reported: {found.source}\n")
+    for title, table in reproduced_tables(found.tables):
+        print(f"{title}\n")
+        print_tables(table)
+        print()
+    print(f"{LEGEND}\n")
+    notes: dict[str, list[str]] = {}
+    for part in found.tables:
+        for note in part.notes:
+            notes.setdefault(note, []).append(part.dataset)
+    for note, whose in notes.items():
+        print(f"- {whose[0]}: {note}" if len(whose) == 1 else f"- {note}")
+    missing: dict[str, dict[str, None]] = {}
+    for part in found.tables:
+        missing.setdefault(part.table, {}).update(dict.fromkeys(part.prepare))
+    commands = [" ".join(["  cliplab prepare", *names]) for names in missing.values() if names]
+    if commands:
+        print("\n".join(["\nNot prepared here, so not measured:", *commands]))
+
+
 def classified(answer: Classified, *, json: bool) -> None:
     """Print the probability of each label for each picture."""
     from cliplab.report.layout import lay_out, percent, print_tables
@@ -214,26 +264,43 @@ def fields(values: Mapping[str, Any], *, json: bool) -> None:
         print(f"{key.replace('_', ' ').removeprefix('n ')}: {shown}")
 
 
-def data_sets(entries: Sequence[Any], *, json: bool) -> None:
+_NAMES = ("data set", "tasks (classes)", "splits", "state")
+
+
+def _lines_of(entry: CatalogueEntry) -> Iterator[dict[str, object]]:
+    """Give the lines of a data set in the table: as many as it has tasks or splits."""
+    tasks = [f"{task} ({n})" for task, n in entry.tasks.items()]
+    splits = [f"{split} {n:,}" for split, n in entry.splits.items()]
+    about: tuple[object, ...] = (entry.name, entry.state, entry.pictures, entry.unreadable)
+    about += (None if entry.size is None else _megabytes(entry.size),)
+    for number, (task, split) in enumerate(zip_longest(tasks, splits, fillvalue="")):
+        name, state, pictures, unreadable, size = about if number == 0 else ("",) * 5
+        yield {
+            **dict(zip(_NAMES, (name, task, split, state), strict=True)),
+            "pictures": pictures,
+            "unreadable": unreadable,
+            "MB": size,
+        }
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f}" if size < 1e9 else f"{size / 1e6:,.0f}"
+
+
+def data_sets(entries: Sequence[CatalogueEntry], *, json: bool) -> None:
     """Print the catalogue: tasks with their classes, splits with their pictures, licence, state."""
     if json:
         as_json([entry._asdict() for entry in entries])
         return
-    rows = [
-        {
-            "data set": entry.name,
-            "tasks (classes)": ", ".join(f"{task} ({n})" for task, n in entry.tasks.items()),
-            "splits": ", ".join(f"{split} {n:,}" for split, n in entry.splits.items()),
-            "licence": entry.licence,
-            "state": entry.state,
-            "pictures": entry.pictures,
-            "unreadable": entry.unreadable,
-            "MB": None if entry.size is None else f"{entry.size / 1e6:,.1f}",
-        }
-        for entry in entries
-    ]
-    table(rows, ("data set", "tasks (classes)", "splits", "licence", "state"), json=False)
-    print("\nAny folder of class folders is a data set too: cliplab evaluate FOLDER")
+    table([line for entry in entries for line in _lines_of(entry)], _NAMES, json=False)
+    licences: dict[str, list[str]] = {}
+    for entry in entries:
+        licences.setdefault(entry.licence or "not stated by the source", []).append(entry.name)
+    print("\nLicences")
+    for licence, names in licences.items():
+        print(f"  {', '.join(names)}: {licence}")
+    print("\nMB: to download, or on the disk where it is prepared (cliplab prepare NAME).")
+    print("Any folder of class folders is a data set too: cliplab evaluate FOLDER")
 
 
 def addresses(found: Sequence[Address], *, json: bool) -> None:

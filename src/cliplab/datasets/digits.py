@@ -1,10 +1,8 @@
-"""The 1,797 handwritten digits that come with scikit-learn: real pictures, no download."""
+"""Digits: 1,797 handwritten ones that come with scikit-learn; real pictures, no download."""
 
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cliplab.datasets.entry import EMBEDDED, CatalogueEntry
+from cliplab.datasets.grey import grey_png
 from cliplab.datasets.splits import fixed_split
 from cliplab.nouns import Card, Dataset, Prompts, Task
 
@@ -39,6 +38,11 @@ CARD = Card(
     "  year = {1998},\n"
     "  doi = {10.24432/C50P49}\n}",
     homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+)
+TRAPS = (
+    "8x8 pixels: an encoder sees them blown up, which says little of how well it reads.",
+    "The source splits by writer; scikit-learn brings its test part alone and does not say who "
+    "wrote what, so that writers stand on both sides of the fixed split.",
 )
 ENTRIES = (
     CatalogueEntry(
@@ -88,20 +92,4 @@ def open_entry(name: str = NAME, *, home: Path | None = None) -> Dataset:
         source=GreyPictures(pixels),
         card=CARD,
         split_origin="fixed",
-    )
-
-
-def grey_png(pixels: np.ndarray) -> bytes:
-    """Give grey pixels (H, W) uint8 as PNG, the same bytes on every machine.
-
-    An encoder's choice of filters and compression differs by version, and with it the digest; so
-    the rows are stored as they are (PNG, ISO/IEC 15948: filter 0, deflate without compression).
-    """
-    height, width = pixels.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 0)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
     )

@@ -12,18 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cliplab.datasets.captions_csv import CAPTIONS_CSV, CaptionTable, read_captions_csv
 from cliplab.datasets.index import cached_digests
 from cliplab.datasets.labels_csv import LABEL, LABELS_CSV, read_labels_csv
 from cliplab.datasets.names import readable_names
 from cliplab.datasets.splits import settled, split_named
 from cliplab.datasets.tree import Tree, ids_of, listed, path_id, top_folders, walk
-from cliplab.nouns import UNLABELLED, Dataset, Task
+from cliplab.nouns import CAPTIONS_ALONE, UNLABELLED, Dataset, Task
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import say
 
 HOW = (
     "Put the pictures into one folder a class (cats/1.jpg, dogs/2.jpg), or write a "
-    f"{LABELS_CSV} with the header path,label."
+    f"{LABELS_CSV} with the header path,label (or a {CAPTIONS_CSV} with picture,caption)."
 )
 
 _say_once = cache(say)  # a data set may be opened many times in one run
@@ -49,9 +50,9 @@ class _Layout(NamedTuple):
     """What a folder says of N pictures; labels are text, "" is unlabelled."""
 
     files: list[str]
-    labels: dict[str, list[str]]  # task → N
+    labels: dict[str, list[str]]  # task → N; none: the pictures have captions alone
     splits: list[str] | None
-    captions: list[str] | None = None
+    captions: list[tuple[str, ...]] | None = None
 
 
 def open_folder(path: Path, *, name: str, home: Path) -> Dataset:
@@ -60,7 +61,9 @@ def open_folder(path: Path, *, name: str, home: Path) -> Dataset:
     A folder with a `labels.csv` is what that says (`read_labels_csv`). Else, if all folders in it
     that hold pictures are called as splits are (train, val, test, … in any case), it is
     ``split/class/picture.jpg``; one such folder is enough. Else it is ``class/picture.jpg``.
-    Pictures may lie deeper within a class.
+    Pictures may lie deeper within a class. A `captions.csv` (`read_captions_csv`) adds captions to
+    these; where there are not two classes, the pictures that it names are the data set, without
+    classes (`nouns.CAPTIONS_ALONE`). Its splits count where nothing else gives some.
 
     A file is a picture by its suffix, also if it cannot be read later; what else there is, is
     counted on stderr. An id is the path within the folder, in Unicode NFC. Classes are numbered
@@ -89,8 +92,7 @@ def open_folder(path: Path, *, name: str, home: Path) -> Dataset:
     """
     check_folder(path)
     tree = walk(path)
-    is_listed = LABELS_CSV in tree.others
-    layout = _from_csv(path, tree) if is_listed else _from_folders(path, tree)
+    layout = _layout(path, tree)
     _check_classes(path, layout)
     ids = np.array(ids_of(layout.files, path), dtype=object)
     given = np.array(layout.splits or [""] * len(ids), dtype=object)
@@ -98,6 +100,11 @@ def open_folder(path: Path, *, name: str, home: Path) -> Dataset:
     for task, texts in layout.labels.items():
         tasks[task], labels[task] = _numbered(task, texts)
         splits[task], origin = settled(given, ids, labels[task])
+        origins.add(origin)
+    if not tasks:
+        task = CAPTIONS_ALONE.name
+        tasks[task], labels[task] = CAPTIONS_ALONE, np.full(len(ids), UNLABELLED, dtype=np.int64)
+        splits[task], origin = settled(given, ids, np.zeros(len(ids), dtype=np.int64))
         origins.add(origin)
     digests = cached_digests(home, path, layout.files, _digest, kind="file")
     order = np.argsort(ids, kind="stable")
@@ -110,7 +117,7 @@ def open_folder(path: Path, *, name: str, home: Path) -> Dataset:
         splits={task: values[order] for task, values in splits.items()},
         digests=np.array([digests[file][0] for file in layout.files], dtype=object)[order],
         source=FolderSource(path, tuple(layout.files[row] for row in order)),
-        captions=[(captions[i],) if captions[i] else () for i in order] if captions else None,
+        captions=[captions[row] for row in order] if captions else None,
         split_origin="fixed" if "fixed" in origins else "given",
         location=path,
     )
@@ -129,6 +136,49 @@ def check_folder(path: Path) -> None:
         raise DataError(f"{path} may not be looked into. Give yourself permission: chmod u+rx.")
 
 
+def _layout(path: Path, tree: Tree) -> _Layout:
+    table = None
+    if CAPTIONS_CSV in tree.others:
+        table = read_captions_csv(path / CAPTIONS_CSV, [*tree.pictures, *tree.others])
+    if LABELS_CSV in tree.others:
+        layout = _from_csv(path, tree)
+    elif table and not _has_classes(tree):
+        return _from_captions(path, tree, table)
+    else:
+        layout = _from_folders(path, tree)
+    return _with_captions(path, layout, table) if table else layout
+
+
+def _has_classes(tree: Tree) -> bool:
+    """Whether pictures lie in two folders or more that are no splits."""
+    folders = [file.split("/")[:-1] for file in tree.pictures]
+    inner = [names[1:] if names and split_named(names[0]) else names for names in folders]
+    return len({names[0] for names in inner if names}) > 1
+
+
+def _from_captions(path: Path, tree: Tree, table: CaptionTable) -> _Layout:
+    """Give the pictures that have captions, without classes."""
+    files = list(table.captions)
+    _tell("not in " + CAPTIONS_CSV, [f for f in tree.pictures if f not in table.captions], path)
+    splits = table.splits or {file: split_named(file.partition("/")[0]) or "" for file in files}
+    given = [splits[file] for file in files] if any(splits.values()) else None
+    captions = [tuple(table.captions[file]) for file in files]
+    return _Layout(files, {}, given, captions)
+
+
+def _with_captions(path: Path, layout: _Layout, table: CaptionTable) -> _Layout:
+    """Add the captions (and the splits, where there are none) to what is known of the pictures."""
+    known = set(layout.files)
+    _tell(f"of {CAPTIONS_CSV} without a class", [f for f in table.captions if f not in known], path)
+    own: list[tuple[str, ...]] = layout.captions or [()] * len(layout.files)
+    added = [tuple(table.captions.get(file, ())) for file in layout.files]
+    splits = layout.splits
+    if splits is None and table.splits:
+        splits = [table.splits.get(file, "") for file in layout.files]
+    captions = [one + other for one, other in zip(own, added, strict=True)]
+    return layout._replace(splits=splits, captions=captions)
+
+
 def _from_csv(path: Path, tree: Tree) -> _Layout:
     table = read_labels_csv(path / LABELS_CSV, [*tree.pictures, *tree.others])
     named = set(table.files)
@@ -136,7 +186,10 @@ def _from_csv(path: Path, tree: Tree) -> _Layout:
     if table.splits and any(table.splits):
         outside = [f for f, split in zip(table.files, table.splits, strict=True) if not split]
         _tell(f"without a split in {LABELS_CSV}", outside, path)
-    return _Layout(*table)
+    captions: list[tuple[str, ...]] | None = None
+    if table.captions is not None:
+        captions = [(text,) if text else () for text in table.captions]
+    return _Layout(table.files, table.labels, table.splits, captions)
 
 
 def _from_folders(path: Path, tree: Tree) -> _Layout:
@@ -151,7 +204,8 @@ def _from_folders(path: Path, tree: Tree) -> _Layout:
         where = f"directly in {listed(sorted(splits))}" if splits else "directly in it"
         raise DataError(f"{path} has pictures {where} but no class folders. {HOW}")
     _tell("beside the class folders", beside, path)
-    _tell("without a picture's suffix", tree.others, path, what="file")
+    others = [file for file in tree.others if file != CAPTIONS_CSV]
+    _tell("without a picture's suffix", others, path, what="file")
     bare = [folder for folder in tree.bare if folder.count("/") == depth - 2]
     _tell("without pictures", bare, path, what="folder")
     parts = [file.split("/", depth - 1) for file in files]
@@ -182,8 +236,10 @@ def _split_folders(path: Path, tree: Tree) -> dict[str, str]:
 
 def _check_classes(path: Path, layout: _Layout) -> None:
     """Refuse one class alone, unless captions tell its pictures apart."""
+    if layout.captions:
+        return
     classes = sorted(set(layout.labels[next(iter(layout.labels))]) - {""})
-    if len(classes) > 1 or layout.captions:
+    if len(classes) > 1:
         return
     first = classes[0] if classes else ""
     deeper = {file.split("/")[1] for file in layout.files if file.count("/") > 1}

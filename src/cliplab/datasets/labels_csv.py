@@ -46,7 +46,7 @@ def read_labels_csv(path: Path, files: Sequence[str]) -> LabelTable:
     DataError
         If anything is wrong; every fault is listed with its line.
     """
-    lines = _lines(path)
+    lines = csv_lines(path)
     header = [_column(name) for name in next(lines, (0, []))[1]]
     tasks = _check_header(path, header)
     on_disk = {path_id(file): file for file in files}
@@ -76,8 +76,14 @@ def read_labels_csv(path: Path, files: Sequence[str]) -> LabelTable:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of each line that is not blank."""
+def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Give line number and fields of each line that is not blank.
+
+    Raises
+    ------
+    DataError
+        If it is not UTF-8, no CSV, or cannot be read.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -127,6 +133,17 @@ def _file(
     seen: dict[str, int],
     faults: Faults,
 ) -> str:
+    """Give the file that a path means, which no earlier line may name."""
+    id_ = path_id(str(PurePosixPath(given)))
+    if given and id_ in seen:
+        faults.add(f"line {line}: {given!r} again, after line {seen[id_]}")
+    seen.setdefault(id_, line)
+    return path_in_folder(folder, given, on_disk, line, faults)
+
+
+def path_in_folder(
+    folder: Path, given: str, on_disk: Mapping[str, str], line: int, faults: Faults
+) -> str:
     """Give the file that a path means; what is wrong with it goes to `faults`."""
     pure = PurePosixPath(given)
     if not given:
@@ -136,18 +153,20 @@ def _file(
         faults.add(f"line {line}: {given!r} leads out of the folder; paths are relative to it")
         return ""
     id_ = path_id(str(pure))
-    if id_ in seen:
-        faults.add(f"line {line}: {given!r} again, after line {seen[id_]}")
-    seen.setdefault(id_, line)
     file = on_disk.get(id_, str(pure))
     if id_ not in on_disk and not (folder / file).is_file():
         faults.add(f"line {line}: there is no file {given!r} in {folder}")
     return file
 
 
-def _append_split(table: LabelTable, text: str, line: int, faults: Faults) -> None:
+def split_in_words(text: str, line: int, faults: Faults) -> str:
+    """Give train, validation or test, or "" where nothing stands; else a fault."""
     split = split_named(text) if text else ""
     if split is None:
         faults.add(f"line {line}: split {text!r}; expected {TRAIN}, {VALIDATION} or {TEST}")
+    return split or ""
+
+
+def _append_split(table: LabelTable, text: str, line: int, faults: Faults) -> None:
     assert table.splits is not None
-    table.splits.append(split or "")
+    table.splits.append(split_in_words(text, line, faults))

@@ -293,6 +293,6 @@ def _card(dataset: Dataset, shards: Sequence[dict[str, Any]]) -> str:
         splits.append(
             SplitSize(name, sum(s["rows"] for s in of_split), sum(s["size"] for s in of_split))
         )
-    tasks = {name: task.class_names for name, task in dataset.tasks.items()}
+    tasks = {name: task.class_names for name, task in dataset.tasks.items() if task.class_names}
     features = yaml_features(tasks, split_columns(dataset), dataset.captions is not None)
     return card_text(dataset, features, splits)

@@ -75,6 +75,11 @@ def caption_pictures(
             f"--captions column: {dataset.name!r} has no captions of its own. Leave the option out "
             "to take the prompts of its classes."
         )
+    if not task.class_names and (captions == PROMPTS or templates):
+        raise UsageError(
+            f"{dataset.name!r} has captions and no classes that prompts could name. Leave "
+            "--captions and --prompt out to train on the captions."
+        )
     chosen = np.isin(dataset.splits[task.name].astype(str), list(splits))
     own = captions == COLUMN or (
         captions == AUTO and not templates and dataset.captions is not None

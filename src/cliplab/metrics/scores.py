@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +18,9 @@ from cliplab.metrics.calibration import (
 )
 from cliplab.metrics.classification import confusion, mean_per_class, per_class, top_k
 from cliplab.metrics.intervals import bootstrap, proportion
-from cliplab.nouns import Measure, PerClass, Predictions
+from cliplab.nouns import Measure, PerClass, Predictions, WithoutCatchAll
+
+METRICS = ("top1", "top5", "mean_per_class", "ece")
 
 
 class Scores(NamedTuple):
@@ -45,6 +49,39 @@ def score(predictions: Predictions, seed: int = 0) -> Scores:
         "ece": _calibration(predictions, correct, seed),
     }
     return Scores(metrics, per_class(counts, predictions.class_names), counts)
+
+
+def score_without(
+    predictions: Predictions, catch_all: Sequence[int], seed: int = 0
+) -> WithoutCatchAll | None:
+    """Score the pictures of other classes than those of `catch_all`; None if there are none such.
+
+    A class such as "general" holds whatever fits no other, so that what is right for it says little
+    of the encoder. Its pictures are left out here; it stays a candidate, and a picture of another
+    class that is taken for it is wrong.
+
+    Parameters
+    ----------
+    predictions
+        Of all pictures.
+    catch_all
+        Labels of the catch-all classes.
+    seed
+        Of the bootstraps.
+    """
+    if not catch_all:
+        return None
+    kept = np.flatnonzero(~np.isin(predictions.labels, list(catch_all)))
+    rest = replace(
+        predictions,
+        ids=predictions.ids[kept],
+        labels=predictions.labels[kept],
+        scores=predictions.scores[kept],
+    )
+    classes = tuple(predictions.class_names[label] for label in catch_all)
+    if not len(kept):
+        return WithoutCatchAll(classes, 0, dict.fromkeys(METRICS, Measure(None)))
+    return WithoutCatchAll(classes, len(kept), score(rest, seed).metrics)
 
 
 def _mean_per_class(confusion: np.ndarray, seed: int) -> Measure:

@@ -103,7 +103,7 @@ def prompts_block(prompts: Prompts, class_names: Sequence[str]) -> dict[str, Any
 
 def result_block(result: Result, trace: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """One entry of `results`: a classifier with its scores and the trace of its search."""
-    return {
+    block = {
         "classifier": {"name": result.classifier, "settings": result.settings},
         "metrics": {name: measure._asdict() for name, measure in result.metrics.items()},
         "per_class": [{**row._asdict(), "few": few_pictures(row)} for row in result.per_class],
@@ -111,6 +111,11 @@ def result_block(result: Result, trace: Sequence[Mapping[str, Any]] = ()) -> dic
         "confusion": confusion_cells(result.confusion),
         "calibration": result.calibration,
     }
+    if (rest := result.without_catch_all) is not None:
+        metrics = {name: measure._asdict() for name, measure in rest.metrics.items()}
+        told = {"classes": list(rest.classes), "n": rest.n, "metrics": metrics}
+        block["without_catch_all"] = told
+    return block
 
 
 def confusion_cells(matrix: np.ndarray) -> list[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from cliplab.nouns import Record
@@ -71,9 +72,11 @@ def skipped_note(skipped: Sequence[Mapping[str, Any]]) -> str:
 def _encoder(data: Mapping[str, Any]) -> str:
     identity = data["encoder"].get("identity", {})
     activation = identity.get("activation")
+    settings = data.get("config", {})
     told = [
+        PurePath(settings.get("weights") or "").name,
         _ACTIVATIONS.get(str(activation).lower(), activation),
-        identity.get("precision") or data.get("config", {}).get("precision"),
+        identity.get("precision") or settings.get("precision"),
     ]
     inside = ", ".join(str(item) for item in told if item)
     name = str(data["encoder"]["name"])

@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ from cliplab.report.blocks import plain, result_block
 from cliplab.report.predictions import FILE as PREDICTIONS
 from cliplab.report.predictions import read_predictions, write_predictions
 from cliplab.runtime.errors import DataError, Faults, FormatTooNew
-from cliplab.runtime.storage import atomic_write
+from cliplab.runtime.storage import atomic_write, locked
 
 SCHEMA_VERSION = 1
 FILE = "record.json"
@@ -156,20 +156,27 @@ def validate(data: object, where: str = "The record") -> None:
 # ---------------------------------------------------------------------------------- on disk
 
 
-def write_run(folder: Path, record: Record, predictions: Mapping[str, Predictions]) -> None:
+def write_run(
+    folder: Path,
+    record: Record,
+    predictions: Mapping[str, Predictions],
+    learned: Sequence[Callable[[Path], None]] = (),
+) -> None:
     """Write `predictions.parquet`, then `record.json`: a folder that holds the record is whole.
 
     A run that is in the folder already is replaced, and stays as it is until the new one is on the
-    disk entirely.
+    disk entirely. Each of `learned` is called with the folder, to write what it learned there.
     """
     path = folder / FILE
-    with atomic_write(path) as stream:
+    with locked(folder / ".run"), atomic_write(path) as stream:
         stream.write(to_json(record).encode() + b"\n")
         stream.flush()
         with atomic_write(folder / PREDICTIONS) as beside:
             write_predictions(beside, predictions)
             beside.flush()
             os.fsync(beside.fileno())
+            for save in learned:
+                save(folder)
             # Killed between the two renames, an old record would stand beside new predictions.
             path.unlink(missing_ok=True)
 

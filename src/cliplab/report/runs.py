@@ -35,7 +35,7 @@ class RunEntry(NamedTuple):
     n: int | None = None  # pictures scored
     encoder: str | None = None
     top1: dict[str, float | None] | None = None  # by classifier, in 0..1; of retrieval its measure
-    test_set: str | None = None  # digest of pictures, labels, classes: equal, then comparable
+    test_set: str | None = None  # digest of pictures and labels: equal, then comparable
 
     @property
     def name(self) -> str:
@@ -138,7 +138,7 @@ def _test_set(data: dict[str, Any]) -> str | None:
     pictures, results = data["dataset"].get("pictures_digest"), data["results"]
     if pictures is None or not results:
         return None
-    return digest_of([pictures, [row["name"] for row in results[0]["per_class"]]])
+    return digest_of([pictures, len(results[0]["per_class"])])
 
 
 def find_run(name_or_path: str | Path, root: Path = RUNS) -> Path:

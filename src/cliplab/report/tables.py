@@ -37,15 +37,25 @@ _METRICS = {
 
 
 def evaluation_table(record: Record) -> Table:
-    """Overall scores: a row a classifier, with intervals."""
-    rows = [
-        [
-            classifier_title(result["classifier"]["name"]),
-            *(with_interval(result["metrics"].get(metric)) for metric in _METRICS),
-        ]
-        for result in record["results"]
-    ]
+    """Overall scores: a row a classifier, with intervals.
+
+    Where the task has catch-all classes, each classifier has a second row without their pictures.
+    """
+    rows = []
+    for result in record["results"]:
+        title = classifier_title(result["classifier"]["name"])
+        rows.append([title, *_metric_cells(result["metrics"])])
+        if rest := result.get("without_catch_all"):
+            rows.append([f"  {_without(rest)}, n {rest['n']:,}", *_metric_cells(rest["metrics"])])
     return lay_out(["classifier"], list(_METRICS.values()), rows)
+
+
+def _metric_cells(metrics: Mapping[str, Any]) -> list[str]:
+    return [with_interval(metrics.get(metric)) for metric in _METRICS]
+
+
+def _without(rest: Mapping[str, Any]) -> str:
+    return "without " + " and ".join(f"“{name}”" for name in rest["classes"])
 
 
 def per_class_table(record: Record, *, all_classes: bool = False) -> Table:
@@ -197,9 +207,12 @@ def _suite_row(
     row = {**_about(record), "classifier": entry["classifier"]["name"]}
     for metric in _METRICS:
         row |= _flat(metric, entry["metrics"][metric])
+    rest = entry.get("without_catch_all") or {"n": None, "metrics": {"top1": Measure(None)}}
+    row["n_without_catch_all"] = rest["n"]
+    row |= _flat("top1_without_catch_all", _values(rest["metrics"]["top1"]))
     row["best"] = None if compared is None else compared.best
     difference = compared.difference if compared else None
-    row |= _flat("difference", (difference or Measure(None))._asdict())
+    row |= _flat("difference", _values(difference or Measure(None)))
     test = compared.mcnemar if compared else None
     row["mcnemar_mid_p"] = None if test is None else test.mid_p
     row["mcnemar_exact_p"] = None if test is None else test.exact
@@ -216,6 +229,10 @@ def _about(record: Record) -> dict[str, Any]:
     row |= {key: dataset[key] for key in ("task", "split", "n")}
     row["encoder"] = record["encoder"]["name"]
     return row
+
+
+def _values(measure: Measure | Mapping[str, Any]) -> Mapping[str, Any]:
+    return measure._asdict() if isinstance(measure, Measure) else measure
 
 
 def _flat(name: str, measure: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +257,21 @@ def suite_table(records: Sequence[Record]) -> Table:
         cells = [cell for name in classifiers for cell in _suite_cells(told.get(name))]
         speed = rate(record["timings"]["pictures_per_second"])
         lines.append([subject, record["encoder"]["name"], f"{dataset['n']:,}", *cells, speed])
+        lines += _rest_line(record, classifiers)
     return lay_out(["data set", "encoder"], [*numbers, "pictures/s"], lines)
+
+
+def _rest_line(record: Record, classifiers: Sequence[str]) -> list[list[str]]:
+    """Give the line without the catch-all classes of a record's task, where it has some."""
+    rests = {r["classifier"]["name"]: r.get("without_catch_all") for r in record["results"]}
+    rest = next(iter(rests.values()), None)
+    if rest is None:
+        return []
+    cells = []
+    for name in classifiers:
+        found = rests.get(name)
+        cells += [with_interval(found and found["metrics"]["top1"]), ""]
+    return [[f"  {_without(rest)}", "", f"{rest['n']:,}", *cells, ""]]
 
 
 def _subject(dataset: Mapping[str, Any], tasks: Collection[str]) -> str:
