@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits that come with scikit-learn: real pictures, no download."""
+"""Digits: 1,797 handwritten ones that come with scikit-learn; real pictures, no download."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ CARD = Card(
     "  year = {1998},\n"
     "  doi = {10.24432/C50P49}\n}",
     homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+)
+TRAPS = (
+    "8x8 pixels: an encoder sees them blown up, which says little of how well it reads.",
+    "The source splits by writer; scikit-learn brings its test part alone and does not say who "
+    "wrote what, so that writers stand on both sides of the fixed split.",
 )
 ENTRIES = (
     CatalogueEntry(
