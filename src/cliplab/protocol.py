@@ -214,7 +214,8 @@ def check(subject: Subject, config: EvaluateConfig) -> None:
         part = training_part(subject, TRAIN)
         labels = part.dataset.labels[part.task][part.rows]
         labels = labels if part.classes is None else part.classes[labels]
-        check_shots(labels, subject.class_names, config.shots)
+        may_lack = subject.task.may_lack_training
+        check_shots(labels, subject.class_names, config.shots, may_lack=may_lack)
 
 
 def _check_retrieval(data: Dataset, config: EvaluateConfig) -> None:

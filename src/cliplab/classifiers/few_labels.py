@@ -79,12 +79,13 @@ def _refitted(problem: Problem, part: Trial, c: float) -> np.ndarray:
 
 
 def _said(problem: Problem, part: Trial) -> Callable[[float], np.ndarray]:
-    """C → log-probabilities of the pictures set aside; every class is among those fitted on."""
+    """C → log-probabilities of the pictures set aside; -inf where a class has no picture at all."""
     kept, held = (inputs(side, problem.config) for side in part)
 
     def scores(c: float) -> np.ndarray:
         probe = LinearProbe(C=c).fit(kept, part.kept.labels)
-        found: np.ndarray = probe.predict_log_proba(held)
+        found = np.full((len(held), len(problem.class_names)), -np.inf)
+        found[:, probe.classes_] = probe.predict_log_proba(held)
         return found
 
     return scores
