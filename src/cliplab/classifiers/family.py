@@ -23,7 +23,9 @@ import numpy as np
 from cliplab.nouns import Embeddings, Predictions
 from cliplab.runtime.errors import DataError, UnknownName
 
-_NOT_MEMBERS = ("family", "selection", "estimator", "candidates")
+_NOT_MEMBERS = (
+    "family", "selection", "estimator", "candidates", "solver", "protocols", "search",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
