@@ -26,6 +26,7 @@ from cliplab.protocol import (
     check,
     in_words,
     open_subject,
+    probe_config,
     warnings_of,
 )
 from cliplab.runtime.progress import say
@@ -190,7 +191,7 @@ def _judge(
     config: EvaluateConfig,
 ) -> list[_Judged]:
     from cliplab.classifiers.candidates import fit
-    from cliplab.classifiers.family import ProbeConfig, Problem
+    from cliplab.classifiers.family import Problem
 
     problem = Problem(
         class_names=subject.class_names,
@@ -201,7 +202,9 @@ def _judge(
         validation=seen.validation,
         may_lack_training=subject.task.may_lack_training,
         seed=config.seed,
-        config=ProbeConfig(features=config.features, normalize=config.normalize, c=config.c),
+        device=config.device,
+        work=home_of(config.home) / "searches",
+        config=probe_config(config),
     )
     judged = []
     for name in config.classifier:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from cliplab.nouns import TEST, TRAIN, VALIDATION, Dataset, Encoder, Prompts, Task
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.storage import home as home_of
+
+if TYPE_CHECKING:
+    from cliplab.classifiers.family import ProbeConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +26,10 @@ class EvaluateConfig:
     prompts: str | None = None  # or a named set or file: "simple", "openai-80", "my.txt"
     classes: Path | None = None  # a file of readable names of the classes
     deduplicate: bool = False  # whether a picture that stands in the set twice counts once
-    features: str = "pre"  # what the probe reads: before the projection, or "post", after it
+    protocol: str = "fast"  # of the probe: "paper", "readme" or "fast"
+    features: str | None = None  # "pre", before the projection, or "post"; None: the protocol's
     normalize: bool = False  # whether the probe's features are scaled to unit length
-    c: float | None = None  # the probe's C; None: chosen on a part of the training pictures
+    c: float | None = None  # the probe's C; None: the protocol's, which may be to choose it
     weights: Path | None = None  # a local checkpoint for the encoder named
     device: str = "auto"
     precision: str | None = None  # None: float32
@@ -47,6 +51,7 @@ class EvaluateConfig:
                 f"--split {self.split} is for zero-shot alone, since the others are fitted on the "
                 "training pictures; add --classifier zero_shot."
             )
+        probe_config(self)  # refuses a protocol, features or a C that cannot be
 
     def as_json(self) -> dict[str, Any]:
         """Give the fields as plain JSON types."""
@@ -173,11 +178,26 @@ def in_words(subject: Subject, encoder: Encoder, config: EvaluateConfig) -> str:
             f"cosine times {encoder.logit_scale:.4g}."
         )
     if "linear_probe" in config.classifier:
-        where = "before the projection" if _reads_features(encoder, config) else "after it"
-        chosen = "given" if config.c else "chosen on a part of the training pictures, then refitted"
-        said.append(f"Linear probe: logistic regression on the features {where}; C {chosen}.")
+        probe = probe_config(config)
+        before = probe.features == "pre" and encoder.feature_width is not None
+        where = "before the projection" if before else "after it"
+        chosen = "given" if probe.c else "chosen on a part of the training pictures, then refitted"
+        said.append(
+            f"Linear probe (protocol {config.protocol}): logistic regression on the features "
+            f"{where}; C {chosen}."
+        )
     return " ".join(said)
 
 
-def _reads_features(encoder: Encoder, config: EvaluateConfig) -> bool:
-    return config.features == "pre" and encoder.feature_width is not None
+def probe_config(config: EvaluateConfig) -> ProbeConfig:
+    """Settle what the probe reads and its C: as given, else as the protocol has it."""
+    from cliplab.classifiers.family import ProbeConfig
+    from cliplab.classifiers.protocols import probe_protocol
+
+    recipe = probe_protocol(config.protocol)
+    return ProbeConfig(
+        protocol=config.protocol,
+        features=config.features or recipe.features,
+        normalize=config.normalize,
+        c=recipe.c if config.c is None else config.c,
+    )

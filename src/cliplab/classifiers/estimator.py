@@ -119,8 +119,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weight=None if weight is None else weight[counted],
                 device=solver_device(self.device),
             )
-            # One weight vector w is two of -w/2 and w/2, whose penalty is half as large.
-            strength = (2 if len(self.classes_) == 2 else 1) / self.C
+            strength = penalty(self.C, len(self.classes_))
             found = solve(problem, [strength], self.tol, max_iter=self.max_iter)[0]
         self._take(found.weights.T, found.intercept, kept, binary)
         self.n_iter_, self.n_evaluations_ = max(found.steps, 1), found.evaluations
@@ -215,6 +214,14 @@ def _counted(
             "apart. Add pictures of at least one other class."
         )
     return counted, kept, among
+
+
+def penalty(c: float, n_classes: int) -> float:
+    """λ of the solver, which has a weight vector a class.
+
+    scikit-learn has one vector w for two classes; it is -w/2 and w/2, of half the squared length.
+    """
+    return (2 if n_classes == 2 else 1) / c
 
 
 def solver_device(name: str) -> str:

@@ -35,6 +35,7 @@ class ProbeConfig:
     features: str = "pre"  # before the projection, as in CLIP's paper; "post": after it
     normalize: bool = False  # whether vectors are scaled to unit length first
     c: float | None = None  # inverse of the regularisation; None: chosen on validation pictures
+    protocol: str = "fast"  # how finely the linear probe is solved: a name of `protocols`
 
     def __post_init__(self) -> None:
         from cliplab.runtime.errors import UsageError
@@ -57,6 +58,8 @@ class Problem:
     validation: Embeddings | None = None  # a split of the data set's own; None: part of train
     may_lack_training: bool = False  # whether classes may have no training pictures
     seed: int = 0
+    device: str = "auto"  # where the linear probe is solved
+    work: Path | None = None  # folder where an unfinished search is kept; None: nowhere
     config: ProbeConfig = ProbeConfig()
 
 

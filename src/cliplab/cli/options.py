@@ -143,11 +143,21 @@ Runs = Annotated[
     ),
 ]
 
-Features = Annotated[
+ProbeProtocol = Annotated[
     str,
     typer.Option(
+        "--protocol",
+        help="Of the linear probe. paper: CLIP's, features before the projection, C searched on "
+        "validation pictures; fast: the same, solved less finely while searching; readme: CLIP's "
+        "README's, projected features, C = 0.316.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Features = Annotated[
+    str | None,
+    typer.Option(
         "--features",
-        help="What the probe reads: pre (before the projection, as in CLIP's paper) or post.",
+        help="What the probe reads: pre (before the projection) or post. Default: the protocol's.",
         rich_help_panel=PROTOCOL,
     ),
 ]
@@ -163,7 +173,7 @@ FixedC = Annotated[
     float | None,
     typer.Option(
         "--c",
-        help="The probe's C. Default: chosen on a validation part of the training pictures.",
+        help="The probe's C. Default: the protocol's: 0.316, or chosen on validation pictures.",
         rich_help_panel=PROTOCOL,
     ),
 ]
