@@ -28,6 +28,7 @@ class Certificate(NamedTuple):
 
     value: float  # f there
     bound: float  # no point has an f below
+    rounding: float  # what `value` may be off by
     gradient: torch.Tensor  # (R + 1, C) float64, of f
     exact: ExactValue
 
@@ -47,6 +48,8 @@ def certify(problem: Prepared, point: torch.Tensor, strength: float) -> Certific
     predicted = exact.balance + problem.counts  # sum_i s_i p_i
     mixed = max(0.0, float((exact.balance / predicted).max())) * (1 + 1e-9)
     entropy, slope = exact.entropy, exact.slope
+    rows = min(len(problem.x), 8192) + len(problem.x) // 256 + 16  # terms of a sum, blocks of it
+    rounding = ROUNDING * (2 * rows * value + _of_logits(problem, exact, weights, point[-1]))
     if mixed >= 1:
         bound = -float("inf")
     else:
@@ -55,21 +58,21 @@ def certify(problem: Prepared, point: torch.Tensor, strength: float) -> Certific
             entropy = (1 - mixed) * entropy + mixed * total * float(torch.special.entr(q).sum())
             drawn = problem.sums - torch.outer(problem.offset, q)
             slope = (1 - mixed) * slope - mixed * drawn
-        pull = exact.pull + mixed * problem.reach
-        slack, slope_slack = _rounding(problem, weights, value, pull)
-        bound = entropy - (float(slope.norm()) + slope_slack) ** 2 / (2 * strength) - slack
+        longest = float(slope.norm()) + 2 * ROUNDING * rows * (exact.pull + mixed * problem.reach)
+        bound = entropy - longest**2 / (2 * strength) - rounding
     gradient = torch.cat(
         [problem.basis.T @ exact.slope + strength * point[:-1], exact.balance[None]]
     )
-    return Certificate(value, bound, gradient, exact)
+    return Certificate(value, bound, rounding, gradient, exact)
 
 
-def _rounding(
-    problem: Prepared, weights: torch.Tensor, value: float, pull: float
-) -> tuple[float, float]:
-    """Bound what float64 sums may be off by: f and the entropy together, and the slope's norm."""
-    rows = min(len(problem.x), 8192) + len(problem.x) // 256 + problem.n_classes + 16
-    total = float(problem.counts.sum())
-    largest = float(weights.norm(dim=0).max())
-    logits = 2 * (len(weights) + 4) * problem.reach * largest
-    return ROUNDING * (rows * (2 * value + total) + logits), 2 * ROUNDING * rows * pull
+def _of_logits(
+    problem: Prepared, exact: ExactValue, weights: torch.Tensor, intercept: torch.Tensor
+) -> float:
+    """Bound the rounding of logits and softmax as it comes through to f, in units of ROUNDING.
+
+    A logit is off by F |x| |w|, and moves the loss by its residual; a logarithm by a few units.
+    """
+    steep = float(weights.norm(dim=0).max()) * exact.pull
+    steep += float(intercept.abs().max()) * exact.unsure
+    return 4 * (len(weights) + 4) * steep + (problem.n_classes + 16) * float(problem.counts.sum())

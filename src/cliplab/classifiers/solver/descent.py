@@ -18,7 +18,7 @@ import torch
 PAIRS = 10
 SUFFICIENT, CURVATURE = 1e-4, 0.9
 TRIALS = 20  # of one line search
-PATIENCE = 25  # steps without a smaller gradient until rounding is taken to have the word
+PATIENCE = 60  # steps without a smaller gradient until rounding is taken to have the word
 
 
 class Sample(NamedTuple):

@@ -45,7 +45,7 @@ def newton_step(
     for halving in range(HALVINGS):
         later = point + length * move
         found = certify(problem, later, strength)
-        if found.value <= known.value + 1e-4 * length * slope + 1e-14 * known.value:
+        if found.value <= known.value + 1e-4 * length * slope + known.rounding:
             return later, found, halving + 2
         length /= 2
     return point, known, HALVINGS + 1

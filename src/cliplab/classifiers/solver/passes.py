@@ -9,6 +9,10 @@ import torch
 
 from cliplab.classifiers.solver.prepared import Prepared
 
+# Least logarithm of a probability: the square of a smaller one is no normal number, with which
+# processors take a hundred times as long.
+LEAST = {torch.float32: -40.0, torch.float64: -340.0}
+
 
 class Value(NamedTuple):
     """Loss and gradient at one point, without the penalty."""
@@ -27,6 +31,7 @@ class ExactValue(NamedTuple):
     balance: torch.Tensor  # (C,) float64, sum_i s_i (p_i - y_i)
     spread: torch.Tensor  # (C,) float64
     coupling: torch.Tensor  # (C, C) float64, sum_i s_i (diag p - p pᵀ): curvature in b
+    unsure: float  # sum_i s_i |p_i - y_i|
     pull: float  # sum_i s_i |x_i - mean| |p_i - y_i|: what the slope is summed up from
 
 
@@ -53,7 +58,7 @@ def loss_pass(problem: Prepared, points: torch.Tensor) -> list[Value]:
         own = problem.labels[rows, None, None].expand(-1, n_points, 1)
         told = p.gather(2, own)[:, :, 0]
         loss -= (told if share is None else told * share).sum(0, dtype=torch.float64)
-        p.exp_()
+        p.clamp_(min=LEAST[dtype]).exp_()
         square = p.square()
         residual = p.scatter_add_(2, own, p.new_full((1,), -1.0).expand(own.shape))
         if share is not None:
@@ -82,15 +87,15 @@ def exact_pass(problem: Prepared, weights: torch.Tensor, intercept: torch.Tensor
     zeros = functools.partial(torch.zeros, dtype=torch.float64, device=weights.device)
     loss, entropy = zeros(()), zeros(())
     slope = zeros((width, n_classes))
-    balance, pull = zeros(n_classes), zeros(())
+    balance, unsure, pull = zeros(n_classes), zeros(()), zeros(())
     coupling = zeros((n_classes, n_classes))
     for rows in problem.blocks(2 * max(width, n_classes)):
         block = problem.x[rows].double() - problem.mean
         share = problem.weights_of(rows, torch.float64)
         log_p = torch.log_softmax(torch.addmm(intercept, block, weights), dim=1)
         own = problem.labels[rows, None]
-        told, p = log_p.gather(1, own), log_p.exp()
-        uncertain = -(p * log_p.clamp_(min=-1e4)).sum(1, keepdim=True)
+        told, p = log_p.gather(1, own), log_p.clamp_(min=LEAST[torch.float64]).exp()
+        uncertain = -(p * log_p).sum(1, keepdim=True)
         loss -= (told if share is None else told * share).sum()
         entropy += (uncertain if share is None else uncertain * share).sum()
         coupling -= p.T @ (p if share is None else p * share)
@@ -98,11 +103,14 @@ def exact_pass(problem: Prepared, weights: torch.Tensor, intercept: torch.Tensor
         if share is not None:
             residual.mul_(share)
         slope += block.T @ residual
-        pull += block.norm(dim=1) @ residual.norm(dim=1)
+        length = residual.norm(dim=1)
+        unsure += length.sum()
+        pull += block.norm(dim=1) @ length
         balance += residual.sum(0)
     coupling.diagonal().add_(balance + problem.counts)
     spread = coupling.diagonal().clone()
-    return ExactValue(float(loss), float(entropy), slope, balance, spread, coupling, float(pull))
+    loss, entropy, unsure, pull = torch.stack([loss, entropy, unsure, pull]).tolist()
+    return ExactValue(loss, entropy, slope, balance, spread, coupling, unsure, pull)
 
 
 def balance_pass(problem: Prepared, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -230,7 +230,8 @@ class _Solving:
         idle = 0
         while proof.gap > tol and self.steps < limit and idle < 3:
             point, later, passes = newton_step(self.problem, point, proof, self.strength)
-            idle = 0 if later.gap < 0.9 * proof.gap or later.value < proof.value else idle + 1
+            lower = later.value < proof.value - later.rounding
+            idle = 0 if lower or later.gap < 0.9 * proof.gap else idle + 1
             self.evaluations += passes
             self.steps += 1
             proof = later
