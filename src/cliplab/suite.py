@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cliplab.evaluation import Told, evaluate, open_encoder
-from cliplab.nouns import Encoder, Record, digest_of
+from cliplab.nouns import DEFAULT_ENCODER, Encoder, Record, digest_of
 from cliplab.protocol import EvaluateConfig, Subject, is_retrieval, open_subject
 from cliplab.retrieval import asked_digest
 from cliplab.runtime.errors import CliplabError, UsageError
@@ -22,7 +22,7 @@ RUNS = Path("runs")
 
 def evaluate_all(
     datasets: Sequence[str | Subject],
-    encoders: Sequence[str],
+    encoders: Sequence[str] | None,
     config: EvaluateConfig,
     *,
     csv: Path | None = None,
@@ -37,7 +37,8 @@ def evaluate_all(
     Parameters
     ----------
     datasets, encoders
-        Names as on the command line; a data set may be one that is open already.
+        Names as on the command line; a data set may be one that is open already. Without encoders
+        it is the default one.
     config
         One protocol for all. With several cells, `out` is the folder that holds the runs.
     csv
@@ -52,6 +53,7 @@ def evaluate_all(
     from cliplab.report.found import retrieval_rows
     from cliplab.report.tables import write_csv, write_suite_csv
 
+    encoders = encoders or (DEFAULT_ENCODER,)
     memory = _memory(datasets, encoders, config, keep)
     if len(datasets) == len(encoders) == 1 and not keep:
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
