@@ -8,6 +8,7 @@ import inspect
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -98,7 +99,10 @@ def test_classify_by_captions(cliplab, photos, tiny_clip):
     with Path("out.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["path"] for row in rows] == answer["ids"]
-    assert list(rows[0]) == ["path", "label", "probability", "second", "second_probability"]
+    first = ["path", "label", "probability", "second", "second_probability"]
+    assert list(rows[0]) == [*first, "p(red)", "p(blue)"]
+    told = [[float(row["p(red)"]), float(row["p(blue)"])] for row in rows]
+    assert told == pytest.approx(np.array(answer["probabilities"]), abs=1e-5)
     assert all(float(row["probability"]) >= float(row["second_probability"]) for row in rows)
 
 
