@@ -259,6 +259,7 @@ def test_what_has_to_be_fetched_by_hand_is_told(cliplab, web, home, tmp_path, mo
     put(web, wikiart.remotes("wikiart")[1:], made.folder)
     ended = cliplab("prepare", "wikiart")
     assert ended.code == 1
+    assert "  Size: 25.40 GB in all, to download but for what is here\n" in ended.err
     assert "gone/wikiart.zip answers 404 Not Found" in ended.err
     assert "By hand: Open https://drive.google.com/file/d/" in ended.err
     (tmp_path / "downloads").mkdir()
