@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cliplab.nouns import DEFAULT_ENCODER, Embeddings, Encoder, Prompts, Record, Skipped
+from cliplab.protocol import take_paths
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import progress
 
@@ -35,6 +36,7 @@ class ClassifyConfig:
     runs: Path = Path("runs")  # folder in which runs are found by name
 
     def __post_init__(self) -> None:
+        take_paths(self, "weights", "home", "runs")
         if self.with_run is None and len(set(self.label)) < 2:
             raise UsageError(
                 "Give at least two different --label TEXT to choose among, or --with RUN for the "
@@ -106,18 +108,20 @@ COLUMNS = ("path", "label", "probability", "second", "second_probability")
 
 
 def write_csv(path: Path, answer: Classified) -> None:
-    """Write a row a picture: its path, the two likeliest labels, and their probabilities.
+    """Write a row a picture: its path, the two likeliest labels, and the probability of each label.
 
-    The first line is the same whatever the labels are, and `path,label` is what a `labels.csv`
-    begins with.
+    The first columns are the same whatever the labels are, and `path,label` is what a `labels.csv`
+    begins with; then there is a column `p(LABEL)` for each label, in their order.
     """
     from cliplab.report.tables import write_csv as write_rows
 
+    columns = (*COLUMNS, *(f"p({label})" for label in answer.labels))
     rows = []
-    for name, ((label, p), (second, q)) in zip(answer.ids, answer.top(2), strict=True):
-        values = (name, label, f"{p:.6f}", second, f"{q:.6f}")
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
-    write_rows(path, rows, columns=COLUMNS)
+    for name, best, all_of_it in zip(answer.ids, answer.top(2), answer.probabilities, strict=True):
+        (label, p), (second, q) = best
+        values = (name, label, f"{p:.6f}", second, f"{q:.6f}", *(f"{p:.6f}" for p in all_of_it))
+        rows.append(dict(zip(columns, values, strict=True)))
+    write_rows(path, rows, columns=columns)
 
 
 # ------------------------------------------------------------------------------- who answers

@@ -27,6 +27,7 @@ from cliplab.protocol import (
     in_words,
     is_retrieval,
     open_subject,
+    probe_config,
     scored_part,
     training_part,
     warnings_of,
@@ -216,7 +217,7 @@ def _problem(
     class_vectors: np.ndarray | None,
     config: EvaluateConfig,
 ) -> Problem:
-    from cliplab.classifiers.family import ProbeConfig, Problem
+    from cliplab.classifiers.family import Problem
 
     return Problem(
         class_names=subject.class_names,
@@ -227,9 +228,9 @@ def _problem(
         validation=seen.validation,
         may_lack_training=subject.task.may_lack_training,
         seed=config.seed,
-        config=ProbeConfig(
-            features=config.features or "pre", normalize=config.normalize, c=config.c
-        ),
+        device=config.device,
+        work=home_of(config.home) / "searches",
+        config=probe_config(config),
     )
 
 
@@ -254,8 +255,8 @@ def _scored(one: _Judged, catch_all: Sequence[int], seed: int) -> Result:
         scores.metrics,
         scores.per_class,
         scores.confusion,
-        calibration(one.predictions, one.unseen.predictions, one.unseen.how),
         score_without(one.predictions, catch_all, seed),
+        calibration(one.predictions, one.unseen.predictions, one.unseen.how),
     )
 
 

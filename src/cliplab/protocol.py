@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from cliplab.lesson import Lesson, learn_from, some
 from cliplab.nouns import TEST, TRAIN, VALIDATION, Dataset, Encoder, Prompts, Task
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.storage import home as home_of
+
+if TYPE_CHECKING:
+    from cliplab.classifiers.family import ProbeConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +30,11 @@ class EvaluateConfig:
     prompts: str | None = None  # or a named set or file: "simple", "openai-80", "my.txt"
     classes: Path | None = None  # a file of readable names of the classes
     deduplicate: bool = False  # whether a picture that stands in the set twice counts once
+    protocol: str = "fast"  # of the probe: "paper", "readme" or "fast"
     features: str | None = None  # what is read: "pre", before the projection, or "post", after it;
-    # None: "pre" for a probe, "post" for retrieval
+    # None: the protocol's for a probe, "post" for retrieval
     normalize: bool = False  # whether the probe's features are scaled to unit length
-    c: float | None = None  # the probe's C; None: chosen on a part of the training pictures
+    c: float | None = None  # the probe's C; None: the protocol's, which may be to choose it
     weights: Path | None = None  # a local checkpoint for the encoder named
     device: str = "auto"
     precision: str | None = None  # None: float32
@@ -45,11 +49,12 @@ class EvaluateConfig:
     home: Path | None = None  # folder of what is kept; None: CLIPLAB_HOME
 
     def __post_init__(self) -> None:
+        take_paths(self, "classes", "weights", "out", "home")
         if self.split not in (TEST, VALIDATION, TRAIN, "all"):
             raise UsageError(f"--split {self.split}: give test, validation, train or all.")
         if not self.classifier:
             raise UsageError("No classifier named; give --classifier zero_shot,linear_probe.")
-
+        probe_config(self)  # refuses a protocol, features or a C that cannot be
         self._check_shots()
 
     def _check_shots(self) -> None:
@@ -68,6 +73,13 @@ class EvaluateConfig:
 
 
 RETRIEVAL = "retrieval"  # the task that every data set with queries or captions has
+
+
+def take_paths(config: object, *names: str) -> None:
+    """Turn the strings among these fields of a frozen dataclass into paths."""
+    for name in names:
+        if isinstance(value := getattr(config, name), str):
+            object.__setattr__(config, name, Path(value))
 
 
 class Subject(NamedTuple):
@@ -214,7 +226,8 @@ def check(subject: Subject, config: EvaluateConfig) -> None:
         part = training_part(subject, TRAIN)
         labels = part.dataset.labels[part.task][part.rows]
         labels = labels if part.classes is None else part.classes[labels]
-        check_shots(labels, subject.class_names, config.shots)
+        may_lack = subject.task.may_lack_training
+        check_shots(labels, subject.class_names, config.shots, may_lack=may_lack)
 
 
 def _check_retrieval(data: Dataset, config: EvaluateConfig) -> None:
@@ -313,13 +326,28 @@ def in_words(subject: Subject, encoder: Encoder, config: EvaluateConfig) -> str:
             f"cosine times {encoder.logit_scale:.4g}."
         )
     if "linear_probe" in config.classifier:
-        where = "before the projection" if _reads_features(encoder, config) else "after it"
-        chosen = "given" if config.c else "chosen on a part of the training pictures, then refitted"
-        said.append(f"Linear probe: logistic regression on the features {where}; C {chosen}.")
+        probe = probe_config(config)
+        before = probe.features == "pre" and encoder.feature_width is not None
+        where = "before the projection" if before else "after it"
+        chosen = "given" if probe.c else "chosen on a part of the training pictures, then refitted"
+        said.append(
+            f"Linear probe (protocol {config.protocol}): logistic regression on the features "
+            f"{where}; C {chosen}."
+        )
     if subject.lesson is not None and set(config.classifier) != {"zero_shot"}:
         said.append(f"Fitted on the training pictures of {subject.lesson.dataset.name!r}.")
     return " ".join(said)
 
 
-def _reads_features(encoder: Encoder, config: EvaluateConfig) -> bool:
-    return config.features != "post" and encoder.feature_width is not None
+def probe_config(config: EvaluateConfig) -> ProbeConfig:
+    """Settle what the probe reads and its C: as given, else as the protocol has it."""
+    from cliplab.classifiers.family import ProbeConfig
+    from cliplab.classifiers.protocols import probe_protocol
+
+    recipe = probe_protocol(config.protocol)
+    return ProbeConfig(
+        protocol=config.protocol,
+        features=config.features or recipe.features,
+        normalize=config.normalize,
+        c=recipe.c if config.c is None else config.c,
+    )

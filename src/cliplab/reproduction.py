@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from cliplab.report.reported import (
     reported_tables,
 )
 from cliplab.runtime.errors import DataError, NotPrepared, UsageError
+from cliplab.runtime.progress import say
 from cliplab.suite import evaluate_all
 
 
@@ -43,6 +44,7 @@ def reproduce(
 ) -> Reproduction:
     """Evaluate an encoder on every reported data set that is prepared; the others are named.
 
+    One whose pictures cannot be scored is named with the reason, and the rest is measured.
     What was finished before a kill is not done again, nor is a cell of an earlier call whose
     pictures, prompts and protocol are the same (`suite.evaluate_all`).
 
@@ -62,7 +64,7 @@ def reproduce(
     UsageError
         A classifier that the report does not have.
     DataError
-        None of the data sets is prepared; the message has the commands.
+        None of the data sets is prepared; the message has the commands. Or none can be scored.
     """
     config = config or EvaluateConfig()
     if unknown := [name for name in config.classifier if name not in CLASSIFIERS]:
@@ -82,28 +84,40 @@ def reproduce(
             "None of the reported data sets is prepared here. Run `cliplab prepare` with one or "
             f"more of {listing}; archives that you have: --archives FOLDER."
         )
-    records = evaluate_all(list(here.values()), [encoder], config, keep=True, told=told)
-    done = dict(zip(here, records, strict=True))
+    records, faults = _measure(here, encoder, config, told)
     wanted = [name for name in CLASSIFIERS if name in config.classifier]
-    found = Reproduction(
-        encoder=records[0]["encoder"]["name"],
-        source=reported_source(),
-        tables=tuple(
-            _reproduced(table, done.get(table.dataset), missing.get(table.dataset, ()), wanted)
-            for table in tables
-        ),
-    )
+    parts = []
+    for table in tables:
+        part = _beside(table, records.get(table.dataset), wanted)
+        names, fault = missing.get(table.dataset, ()), faults.get(table.dataset)
+        parts.append(replace(part, prepare=names, fault=None if fault is None else str(fault)))
+    name = next(iter(records.values()))["encoder"]["name"]
+    found = Reproduction(encoder=name, source=reported_source(), tables=tuple(parts))
     if csv:
         _write(csv, found)
     return found
 
 
-def _reproduced(
-    table: ReportedTable,
-    record: Record | None,
-    missing: Sequence[str],
-    classifiers: Sequence[str],
-) -> Reproduced:
+def _measure(
+    subjects: Mapping[str, Subject], encoder: str, config: EvaluateConfig, told: Told
+) -> tuple[dict[str, Record], dict[str, DataError]]:
+    """Give the record of each data set that can be scored, and why the others cannot."""
+    faults: dict[str, DataError] = {}
+    name_of = {id(subject): name for name, subject in subjects.items()}
+
+    def note(subject: str | Subject, error: DataError) -> None:
+        faults[name_of[id(subject)]] = error
+        say(f"{name_of[id(subject)]} is left out: {error}")
+
+    cells = list(subjects.values())
+    records = evaluate_all(cells, [encoder], config, keep=True, told=told, on_fault=note)
+    if not records:
+        raise next(iter(faults.values()))
+    scored = [name for name in subjects if name not in faults]
+    return dict(zip(scored, records, strict=True)), faults
+
+
+def _beside(table: ReportedTable, record: Record | None, classifiers: Sequence[str]) -> Reproduced:
     notes: tuple[str, ...] = ()
     if record is None:
         rows = (table.overall, *table.rows)
@@ -122,7 +136,6 @@ def _reproduced(
         numbers=numbers,
         notes=notes,
         run=None if record is None else record.run,
-        prepare=tuple(missing),
     )
 
 

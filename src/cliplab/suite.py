@@ -9,25 +9,27 @@ from functools import partial
 from pathlib import Path
 
 from cliplab.evaluation import Told, evaluate, open_encoder
-from cliplab.nouns import Encoder, Record, digest_of
+from cliplab.nouns import DEFAULT_ENCODER, Encoder, Record, digest_of
 from cliplab.protocol import EvaluateConfig, Subject, is_retrieval, open_subject
 from cliplab.retrieval import asked_digest
-from cliplab.runtime.errors import CliplabError, UsageError
+from cliplab.runtime.errors import CliplabError, DataError, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import locked, read_json, write_json
 
 FORMAT_VERSION = 1
 RUNS = Path("runs")
+OnFault = Callable[[str | Subject, DataError], None]
 
 
 def evaluate_all(
     datasets: Sequence[str | Subject],
-    encoders: Sequence[str],
+    encoders: Sequence[str] | None,
     config: EvaluateConfig,
     *,
     csv: Path | None = None,
     keep: bool = False,
     told: Told = lambda _line: None,
+    on_fault: OnFault | None = None,
 ) -> list[Record]:
     """Evaluate each encoder on each data set; records in the order of encoders, then data sets.
 
@@ -37,7 +39,8 @@ def evaluate_all(
     Parameters
     ----------
     datasets, encoders
-        Names as on the command line; a data set may be one that is open already.
+        Names as on the command line; a data set may be one that is open already. Without encoders
+        it is the default one.
     config
         One protocol for all. With several cells, `out` is the folder that holds the runs.
     csv
@@ -48,15 +51,19 @@ def evaluate_all(
         of cliplab, or where its run is no longer there.
     told
         Called with the headline of each cell before its work begins.
+    on_fault
+        Called with the data set of a cell that cannot be scored, and the reason; the cell is left
+        out then. By default the reason ends the work.
     """
     from cliplab.report.found import retrieval_rows
     from cliplab.report.tables import write_csv, write_suite_csv
 
+    encoders = encoders or (DEFAULT_ENCODER,)
     memory = _memory(datasets, encoders, config, keep)
     if len(datasets) == len(encoders) == 1 and not keep:
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
     else:
-        records = _all_cells(datasets, encoders, config, memory, told)
+        records = _all_cells(datasets, encoders, config, memory, told, on_fault)
     if csv:
         if "retrieval" in records[0].data:
             write_csv(csv, retrieval_rows(records))
@@ -73,6 +80,7 @@ def _all_cells(
     config: EvaluateConfig,
     memory: Path,
     told: Told,
+    on_fault: OnFault | None,
 ) -> list[Record]:
     if config.weights and len(encoders) > 1:
         raise UsageError("--weights goes with one encoder; give one --encoder, or no --weights.")
@@ -83,7 +91,13 @@ def _all_cells(
     with _progress_of(memory, config) as cells:
         for encoder in encoders:
             eye = _Lazily(partial(open_encoder, encoder, config))
-            records += [cells.do(dataset, encoder, eye, told) for dataset in datasets]
+            for dataset in datasets:
+                try:
+                    records.append(cells.do(dataset, encoder, eye, told))
+                except DataError as error:
+                    if on_fault is None:
+                        raise
+                    on_fault(dataset, error)
     return records
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cliplab.classifiers.linear_probe import SPANS, STARTS, c_at
+from cliplab.classifiers.protocols import SPANS, STARTS, c_at
 from cliplab.classifiers.selection import halving_search, stratified_holdout
 
 

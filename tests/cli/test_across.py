@@ -292,7 +292,9 @@ def test_a_runs_probe_labels_new_pictures_with_calibrated_probabilities(
     assert np.abs(np.array(answer["probabilities"])[rows] - expected).max() < 1e-4
     lines = rows_of("labels.csv")
     assert [line["path"] for line in lines] == answer["ids"]
-    assert list(lines[0]) == ["path", "label", "probability", "second", "second_probability"]
+    stable = ["path", "label", "probability", "second", "second_probability"]
+    assert list(lines[0])[:5] == stable
+    assert list(lines[0])[5:] == [f"p({label})" for label in answer["labels"]]
     first = answer["probabilities"][0]
     assert float(lines[0]["probability"]) == pytest.approx(max(first), abs=1e-6)
     assert float(lines[0]["second_probability"]) == pytest.approx(sorted(first)[-2], abs=1e-6)

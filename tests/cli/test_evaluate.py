@@ -306,3 +306,38 @@ def test_a_folder_of_odd_pictures_is_done_with_exact_counts(cliplab, shared_data
     assert record["dataset"]["n"] == len(listed) - len(bad) == 159
     assert {skipped["id"] for skipped in record["skipped"]} == bad
     assert all(len(skipped["reason"]) > 10 for skipped in record["skipped"])
+
+
+def test_the_protocol_says_what_the_probe_reads_and_which_c(cliplab, photos, tiny_clip):
+    def probe_of(*options):
+        call = ("evaluate", photos, "--encoder", tiny_clip, "--classifier", "linear_probe")
+        record = cliplab(*call, *options, "--json").json()
+        return record, record["results"][0]["classifier"]["settings"]
+
+    record, settings = probe_of("--protocol", "readme")
+    assert settings["C"] == 0.316
+    assert settings["features"] == "post"
+    assert record["config"]["protocol"] == "readme"
+    assert "protocol readme" in record["protocol"]
+    assert "after it; C given" in record["protocol"]
+    record, settings = probe_of("--protocol", "readme", "--features", "pre", "--c", "2")
+    assert (settings["C"], settings["features"]) == (2, "pre")
+    record, settings = probe_of("--protocol", "paper")
+    assert settings["features"] == "pre"
+    for entry in record["results"][0]["trace"]:
+        assert entry["gap"] <= 1e-4
+        assert {"lambda", "accuracy", "evaluations", "seconds", "converged"} <= set(entry)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--protocol", "papper"), "Did you mean 'paper'"),
+        (("--c", "0"), "such as 0.316"),
+        (("--features", "both"), "give pre or post"),
+    ],
+)
+def test_a_protocol_that_cannot_be_is_refused_at_once(cliplab, photos, tiny_clip, options, message):
+    ended = cliplab("evaluate", photos, "--encoder", tiny_clip, *options)
+    assert ended.code == 2
+    assert message in ended.err

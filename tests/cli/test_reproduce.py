@@ -100,6 +100,33 @@ def test_a_cell_whose_run_or_prompts_changed_is_done_again(reproduce, archives_h
     assert sum(part["run"] is not None for part in again.json()["tables"]) == 4
 
 
+@pytest.mark.slow
+def test_one_that_cannot_be_scored_does_not_keep_the_others_from_their_tables(
+    reproduce, monkeypatch
+):
+    monkeypatch.setattr("cliplab.datasets.wikiart_artists.MINIMUM", 6)
+    ended = reproduce("--json")
+    assert ended.code == 1
+    assert "wikiart/artist195 is left out: " in ended.err
+    parts = {part["dataset"]: part for part in ended.json()["tables"]}
+    assert "classes have no training picture" in parts["wikiart/artist195"]["fault"]
+    assert parts["wikiart/artist195"]["run"] is None
+    assert parts["oxford"]["fault"] is None
+    assert parts["oxford"]["numbers"][0]["ours"]["value"] is not None
+    told = reproduce().out
+    assert "wikiart/artist195 could not be scored: " in told
+    assert "- domainnet: Candidates: the report does not say; here 345 classes." in told
+    assert "- The report says neither" in told
+
+
+@pytest.mark.slow
+def test_doubled_pictures_counted_once_are_set_beside_the_report_as_well(reproduce):
+    ended = reproduce("--classifier", "zero_shot", "--deduplicate")
+    assert ended.code == 0, ended.err
+    note = "- wikiart/artist195: This run counts pictures that stand in the data set twice once;"
+    assert note in ended.out
+
+
 def test_nothing_prepared_ends_with_the_commands(reproduce, tmp_path):
     ended = reproduce(home=tmp_path / "empty")
     assert ended.code == 1

@@ -96,7 +96,12 @@ def test_all_six_domains_are_one_data_set_stored_once(
     assert sorted(p.name for p in (home / "datasets/domainnet").iterdir() if p.is_dir()) == sorted(
         DOMAINS
     )
-    assert {states(cliplab)[name] for name in ("domainnet", "domainnet/sketch")} == {"prepared"}
+    listed = {entry["name"]: entry for entry in cliplab("datasets", "--json").json()}
+    assert {listed[name]["state"] for name in ("domainnet", "domainnet/sketch")} == {"prepared"}
+    assert listed["domainnet"]["pictures"] == sum(listed["domainnet"]["splits"].values())
+    assert listed["domainnet"]["pictures"] == len(made.pictures)
+    assert listed["domainnet"]["unreadable"] == 0
+    assert listed["quickdraw/domainnet"]["splits"] == listed["domainnet/quickdraw"]["splits"]
     record = evaluated("domainnet")
     assert record["dataset"]["n"] == 6 * 3 * 2 - 2
     assert record["dataset"]["n_total"] == len(made.pictures)

@@ -20,7 +20,10 @@ def shipped_tasks() -> list[tuple[str, Task]]:
         words, landmarks = module.BUILDINGS.word_names, module.BUILDINGS.landmark_names
         tasks.append((module.NAME, Task("query_word", words)))
         tasks.append((module.NAME, Task("landmark", landmarks)))
-    tasks.append(("quickdraw", domainnet.tasks()["label"]))  # the same classes
+    readers = ("", "/bitmaps", "/strokes", "/raw@size=28,per-class=10", "/domainnet")
+    tasks += [(f"quickdraw{reader}", domainnet.tasks()["label"]) for reader in readers]
+    tasks.append(("quickdraw/domainnet", domainnet.tasks()["domain"]))
+    tasks += [("wikiart/deduplicated", task) for task in wikiart.tasks().values()]
     tasks += [("wikiart", task) for task in wikiart.tasks().values()]
     tasks.append(("wikiart/artist195", Task("style13", wikiart_artists.STYLES)))
     return tasks

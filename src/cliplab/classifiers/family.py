@@ -25,7 +25,7 @@ from cliplab.runtime.errors import DataError, UnknownName
 
 _NOT_MEMBERS = (
     "family", "selection", "estimator", "candidates", "trials", "few_labels", "held_out",
-    "out_of_fold",
+    "out_of_fold", "solver", "protocols", "search",
 )  # fmt: skip
 
 
@@ -39,6 +39,7 @@ class ProbeConfig:
     k: int | None = None  # neighbours of knn; None: likewise
     penalty: float | None = None  # of ridge, in units of the features' spread; None: likewise
     weights: tuple[float, float] | None = None  # of mixed: zero-shot's, the probe's; None: likewise
+    protocol: str = "fast"  # how finely the linear probe is solved: a name of `protocols`
 
     def __post_init__(self) -> None:
         from cliplab.runtime.errors import UsageError
@@ -61,6 +62,8 @@ class Problem:
     validation: Embeddings | None = None  # a split of the data set's own; None: part of train
     may_lack_training: bool = False  # whether classes may have no training pictures
     seed: int = 0
+    device: str = "auto"  # where the linear probe is solved
+    work: Path | None = None  # folder where an unfinished search is kept; None: nowhere
     config: ProbeConfig = ProbeConfig()
 
 

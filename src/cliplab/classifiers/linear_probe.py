@@ -1,22 +1,22 @@
 """Linear probe: logistic regression on the frozen encoder's features, C chosen on validation.
 
-The grid and the search are those of CLIP's paper (Radford et al. 2021, appendix A.3): λ = 1 / C
-from 1e-6 to 1e6 in eight steps a decade, seven starts two decades apart, then halving around the
-peak; of equal accuracies the one of lower loss. The objective is scikit-learn's, whose C weighs the
-*sum* of the losses.
+The protocols are those of `protocols.py`; the default's grid and search are those of CLIP's paper
+(Radford et al. 2021, appendix A.3). The objective is scikit-learn's, whose C weighs the *sum* of
+the losses; each fit is proven to be near its optimum.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cliplab.classifiers.estimator import LinearProbe
 from cliplab.classifiers.family import (
     ProbeConfig,
     Problem,
@@ -26,19 +26,17 @@ from cliplab.classifiers.family import (
     take,
     training_part,
 )
-from cliplab.classifiers.selection import halving_search, stratified_holdout
+from cliplab.classifiers.protocols import HELD_OUT, ProbeProtocol, probe_protocol
+from cliplab.classifiers.selection import stratified_holdout
 from cliplab.nouns import Embeddings, Predictions
 from cliplab.runtime.errors import DataError
-from cliplab.runtime.progress import progress
-from cliplab.runtime.storage import write_bytes
+from cliplab.runtime.storage import locked, make_folder, write_bytes
+
+if TYPE_CHECKING:
+    from cliplab.classifiers.search import Chosen
 
 NEEDS = frozenset({"train"})
 FILE = "linear_probe.safetensors"
-STRONGEST, STEPS_A_DECADE, DECADES = 6, 8, 12  # λ = 1e6 down to 1e-6
-STARTS = tuple(range(0, DECADES * STEPS_A_DECADE + 1, 2 * STEPS_A_DECADE))
-SPANS = (8, 4, 2, 1)
-SEARCH_TOL, FINAL_TOL = 1e-4, 1e-6  # of the gradient: scikit-learn's own stops early at weak C
-HELD_OUT = 0.2  # of each class of the training pictures, where there is no validation split
 C_WITHOUT_SEARCH = 0.316  # where too few pictures are left to choose on: CLIP's README's value
 
 
@@ -123,31 +121,62 @@ def load(folder: Path) -> FittedProbe:
 def fit(problem: Problem) -> FittedProbe:
     """Choose C on validation pictures, then fit on all of the training and validation pictures."""
     train = training_part(problem)
+    recipe = probe_protocol(problem.config.protocol)
+    with ExitStack() as until_fitted:
+        chosen: Chosen | float = problem.config.c or C_WITHOUT_SEARCH
+        how = "given"
+        if problem.config.c is None:
+            chosen, how = _choose(problem, train, recipe, until_fitted)
+        return _fitted(problem, train, recipe, chosen, how)
+
+
+def _fitted(
+    problem: Problem, train: Embeddings, recipe: ProbeProtocol, chosen: Chosen | float, how: str
+) -> FittedProbe:
+    """Fit on everything at the C that was chosen, beginning at the probe of the search."""
+    from cliplab.classifiers.estimator import few_threads_if_small, penalty, solver_device
+    from cliplab.classifiers.solver.prepared import prepare
+    from cliplab.classifiers.solver.solve import solve
+
     everything = join(train, problem.validation)
-    trace: list[dict[str, Any]] = []
-    c, chosen = problem.config.c, "given"
-    if c is None:
-        c, chosen = _choose(problem, train, trace)
-    probe, seconds = _fitted(everything, c, problem.config, FINAL_TOL)
-    weights, intercept = _over_all_classes(probe)
+    classes, labels = np.unique(everything.labels, return_inverse=True)
+    c, trace, start = (chosen, [], None) if isinstance(chosen, float) else chosen[:3]
+    if not isinstance(chosen, float) and len(chosen.classes) != len(classes):
+        start = None  # validation pictures bring classes of their own
+    read, begun = inputs(everything, problem.config), time.perf_counter()
+    with few_threads_if_small(read.size * len(classes)):
+        ready = prepare(read, labels, len(classes), device=solver_device(problem.device))
+        strengths = [penalty(c, len(classes))]
+        found = solve(ready, strengths, recipe.final_gap, starts=[start])[0]
     settings = {
         "C": c,
         "lambda": 1 / c,
-        "C_chosen": chosen,
+        "C_chosen": how,
+        "protocol": problem.config.protocol,
+        "protocol_source": recipe.source,
         "features": "pre" if reads_features(train, problem.config) else "post",
         "normalize": problem.config.normalize,
         "n_train": len(everything),
-        "iterations": probe.n_iter_,
-        "converged": probe.converged_,
-        "tol": FINAL_TOL,
-        "seconds": round(seconds, 3),
-        "solver": "scikit-learn L-BFGS",
+        "iterations": found.steps,
+        "evaluations": found.evaluations,
+        "converged": found.converged,
+        "tol": recipe.final_gap,
+        "gap": min(found.gap, 1e300),
+        "seconds": round(time.perf_counter() - begun, 3),
+        "solver": "L-BFGS in the eigenbasis, to a proven gap",
     }
-    return FittedProbe(weights, intercept, problem.class_names, problem.config, settings, trace)
+    weights = np.ascontiguousarray(found.weights.T)
+    return FittedProbe(
+        weights, found.intercept, problem.class_names, problem.config, settings, trace
+    )
 
 
-def _choose(problem: Problem, train: Embeddings, trace: list[dict[str, Any]]) -> tuple[float, str]:
+def _choose(
+    problem: Problem, train: Embeddings, recipe: ProbeProtocol, until_fitted: ExitStack
+) -> tuple[Chosen | float, str]:
     """C by the search on the validation split, or on a held-out part of the training pictures."""
+    from cliplab.classifiers.search import Split, digest_of, search
+
     held_out = problem.validation
     how = "validation split"
     if held_out is None or not len(held_out):
@@ -158,59 +187,19 @@ def _choose(problem: Problem, train: Embeddings, trace: list[dict[str, Any]]) ->
         how = f"{len(held)} training pictures held out"
     if len(np.unique(train.labels)) < 2:
         return C_WITHOUT_SEARCH, "too few training pictures to choose on"
-    truth, read = held_out.labels, inputs(held_out, problem.config)
-    with progress("choosing C", len(STARTS) + 2 * len(SPANS), unit="fits") as advance:
-
-        def quality(position: int) -> tuple[float, float]:
-            c = c_at(position)
-            probe, seconds = _fitted(train, c, problem.config, SEARCH_TOL)
-            found = float((probe.predict(read) == truth).mean())
-            loss = _mean_loss(probe, read, truth)
-            trace.append(
-                {
-                    "lambda": 1 / c,
-                    "C": c,
-                    "accuracy": found,
-                    "loss": loss,
-                    "iterations": probe.n_iter_,
-                    "converged": probe.converged_,
-                    "seconds": round(seconds, 3),
-                }
-            )
-            advance(1)
-            return found, -loss  # many C are equally right on few pictures: the surer one
-
-        best = halving_search(quality, DECADES * STEPS_A_DECADE + 1, STARTS, SPANS)
-    return c_at(best), how
+    seen = Split(inputs(train, problem.config), train.labels)
+    judging = Split(inputs(held_out, problem.config), held_out.labels)
+    gap, folder = recipe.search_gap, None
+    if problem.work is not None:
+        folder = problem.work / digest_of(seen, judging, gap, problem.device)
+        until_fitted.enter_context(_kept_until_fitted(folder))
+    return search(seen, judging, gap, device=problem.device, folder=folder), how
 
 
-def _mean_loss(probe: LinearProbe, read: np.ndarray, truth: np.ndarray) -> float:
-    """Mean cross-entropy on pictures whose classes the probe may not all know."""
-    scores = probe.predict_log_proba(read)
-    place = np.searchsorted(probe.classes_, truth).clip(max=len(probe.classes_) - 1)
-    known = probe.classes_[place] == truth
-    own = scores[np.arange(len(truth)), place]
-    return float(-own[known].mean()) if known.any() else float("inf")
-
-
-def c_at(position: int) -> float:
-    """C at a position of the grid: 1e-6 (the strongest penalty) at 0, 1e6 at 96."""
-    return float(10.0 ** (position / STEPS_A_DECADE - STRONGEST))
-
-
-def _fitted(
-    train: Embeddings, c: float, config: ProbeConfig, tol: float
-) -> tuple[LinearProbe, float]:
-    started = time.perf_counter()
-    probe = LinearProbe(C=c, tol=tol).fit(inputs(train, config), train.labels)
-    return probe, time.perf_counter() - started
-
-
-def _over_all_classes(probe: LinearProbe) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (C, F) and intercept (C,) whose softmax is the probe's, two classes included."""
-    weights = np.asarray(probe.coef_, dtype=np.float64)
-    intercept = np.asarray(probe.intercept_, dtype=np.float64)
-    if len(weights) == 1:  # of the second class against the first
-        halves = np.array([-0.5, 0.5])
-        return halves[:, None] * weights, halves * intercept
-    return weights, intercept
+@contextmanager
+def _kept_until_fitted(folder: Path) -> Iterator[None]:
+    """Hold the folder of a search; remove it when the probe is fitted, keep it when that fails."""
+    with locked(folder):
+        make_folder(folder)
+        yield
+        shutil.rmtree(folder, ignore_errors=True)  # a rest of it costs a search, no result

@@ -65,14 +65,23 @@ def halving_search(
     int
         The position of the best score.
     """
-    known = {position: score(position) for position in starts}
+    return halving_rounds(lambda some: [score(position) for position in some], n, starts, spans)
+
+
+def halving_rounds(
+    score: Callable[[Sequence[int]], Sequence[tuple[float, ...]]],
+    n: int,
+    starts: Sequence[int],
+    spans: Sequence[int],
+) -> int:
+    """Search as `halving_search` does, asking for the scores of a whole round at once."""
+    known = dict(zip(starts, score(starts), strict=True))
 
     def best() -> int:
         return max(known, key=lambda position: (known[position], -position))
 
     for span in spans:
         around = (best() - span, best() + span)
-        for position in around:
-            if 0 <= position < n and position not in known:
-                known[position] = score(position)
+        asked = [place for place in around if 0 <= place < n and place not in known]
+        known.update(zip(asked, score(asked), strict=True))
     return best()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cliplab.cli import options, show
-from cliplab.nouns import DEFAULT_ENCODER
 
 
 def evaluate(
@@ -17,6 +16,7 @@ def evaluate(
     prompts: options.PromptSet = None,
     classes: options.Classes = None,
     deduplicate: options.Deduplicate = False,
+    protocol: options.ProbeProtocol = "fast",
     features: options.Features = None,
     normalize: options.Normalize = False,
     c: options.FixedC = None,
@@ -51,6 +51,7 @@ def evaluate(
         prompts=prompts,
         classes=classes,
         deduplicate=deduplicate,
+        protocol=protocol,
         features=features,
         normalize=normalize,
         c=c,
@@ -67,6 +68,5 @@ def evaluate(
         out=out,
         home=home,
     )
-    encoders = tuple(encoder or (DEFAULT_ENCODER,))
-    records = evaluate_all(tuple(datasets), encoders, config, csv=csv, told=show.line(json))
+    records = evaluate_all(datasets, encoder, config, csv=csv, told=show.line(json))
     show.records(records, json=json, all_classes=all_classes)

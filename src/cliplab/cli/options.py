@@ -143,12 +143,22 @@ Runs = Annotated[
     ),
 ]
 
+ProbeProtocol = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        help="Of the linear probe. paper: CLIP's, features before the projection, C searched on "
+        "validation pictures; fast: the same, solved less finely while searching; readme: CLIP's "
+        "README's, projected features, C = 0.316.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
 Features = Annotated[
     str | None,
     typer.Option(
         "--features",
-        help="What is read: pre (before the projection) or post. Default: pre for the probe, as in "
-        "CLIP's paper; post for retrieval.",
+        help="What is read: pre (before the projection) or post. Default: the protocol's for the "
+        "probe; post for retrieval.",
         rich_help_panel=PROTOCOL,
     ),
 ]
@@ -164,7 +174,7 @@ FixedC = Annotated[
     float | None,
     typer.Option(
         "--c",
-        help="The probe's C. Default: chosen on a validation part of the training pictures.",
+        help="The probe's C. Default: the protocol's: 0.316, or chosen on validation pictures.",
         rich_help_panel=PROTOCOL,
     ),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from cliplab.cli import options, show
 from cliplab.nouns import DEFAULT_ENCODER
 
@@ -27,7 +29,8 @@ def reproduce(
     """Measure the reported tables anew on what is prepared, and set them beside the reported ones.
 
     DomainNet by domain, Paris, Oxford and WikiArt by class. What is not prepared is listed with the
-    command that prepares it; what was finished before is not done again.
+    command that prepares it; what was finished before is not done again. Ends with 1 where a data
+    set cannot be scored, which is named with the reason; the others are measured.
     """
     from cliplab.protocol import EvaluateConfig
     from cliplab.reproduction import reproduce as reproduce_all
@@ -49,3 +52,5 @@ def reproduce(
     )
     found = reproduce_all(encoder, config, csv=csv, told=show.line(json))
     show.reproduction(found, json=json)
+    if any(part.fault for part in found.tables):
+        raise typer.Exit(1)

@@ -174,7 +174,7 @@ def beside_reported(found: Sequence[BesideReported], *, json: bool) -> None:
 def reproduction(found: Reproduction, *, json: bool) -> None:
     """Print the reported tables beside ours, what differs, and what is not prepared."""
     from cliplab.report.layout import print_tables
-    from cliplab.report.reported_tables import LEGEND, reproduced_tables
+    from cliplab.report.reported_tables import LEGEND, reproduced_notes, reproduced_tables
 
     if json:
         as_json(found)
@@ -185,12 +185,11 @@ def reproduction(found: Reproduction, *, json: bool) -> None:
         print_tables(table)
         print()
     print(f"{LEGEND}\n")
-    notes: dict[str, list[str]] = {}
+    for note in reproduced_notes(found.tables):
+        print(f"- {note}")
     for part in found.tables:
-        for note in part.notes:
-            notes.setdefault(note, []).append(part.dataset)
-    for note, whose in notes.items():
-        print(f"- {whose[0]}: {note}" if len(whose) == 1 else f"- {note}")
+        if part.fault:
+            print(f"\n{part.dataset} could not be scored: {part.fault}")
     missing: dict[str, dict[str, None]] = {}
     for part in found.tables:
         missing.setdefault(part.table, {}).update(dict.fromkeys(part.prepare))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cliplab.datasets.labels_csv import csv_lines, path_in_folder, split_in_words
+from cliplab.datasets.labels_csv import csv_lines, csv_rows, path_in_folder, split_in_words
 from cliplab.datasets.tree import path_id
 from cliplab.runtime.errors import DataError, Faults
 
@@ -48,11 +48,7 @@ def read_captions_csv(path: Path, files: Sequence[str]) -> CaptionTable:
     on_disk = {path_id(file): file for file in files}
     table, faults = CaptionTable({}, {}), Faults()
     assert table.splits is not None
-    for line, fields in lines:
-        if len(fields) != len(header):
-            faults.add(f"line {line}: {len(fields)} fields, expected {len(header)} as the header")
-            continue
-        row = dict(zip(header, (field.strip() for field in fields), strict=True))
+    for line, row in csv_rows(lines, header, faults):
         file = path_in_folder(path.parent, row[picture], on_disk, line, faults)
         if not row[caption]:
             faults.add(f"line {line}: no caption for {row[picture]!r}")

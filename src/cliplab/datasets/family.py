@@ -7,12 +7,12 @@ import importlib.metadata
 import os
 import pkgutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, FromArchives, Member
-from cliplab.nouns import CAPTIONS_ALONE, Dataset
+from cliplab.nouns import CAPTIONS_ALONE, TEST, TRAIN, VALIDATION, Dataset
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import home as home_of
@@ -117,15 +117,32 @@ def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     for entry, member in members():
         entries[entry.name] = entry
         made_of[entry.name] = getattr(member, "parts", lambda _name: ())(entry.name)
+    known = dict(entries)
     prepared = {entry.name: entry for entry in _prepared(place)}
-    for name, entry in prepared.items():
-        known = entries.get(name)
-        if known is None or known.state != EMBEDDED:
-            entries[name] = entry
+    embedded = {name for name, entry in known.items() if entry.state == EMBEDDED}
+    entries |= {name: entry for name, entry in prepared.items() if name not in embedded}
     for name, parts in made_of.items():  # joined and views: here when what they are made of is
         if parts and all(part in prepared for part in parts) and name not in prepared:
-            entries[name] = entries[name]._replace(state=PREPARED, size=0)
+            is_all = entries[name].pictures == sum(known[part].pictures for part in parts)
+            entries[name] = _made_of(entries[name], [prepared[p] for p in parts], is_all=is_all)
     return list(entries.values())
+
+
+def _made_of(
+    entry: CatalogueEntry, parts: Sequence[CatalogueEntry], *, is_all: bool
+) -> CatalogueEntry:
+    """Give the entry of what is made of prepared parts: of all their pictures, or of some."""
+    here = entry._replace(state=PREPARED, size=0)
+    if not is_all:
+        return here
+    splits: Counter[str] = Counter()
+    for part in parts:
+        splits.update(part.splits)
+    return here._replace(
+        pictures=sum(part.pictures for part in parts),
+        splits=dict(splits),
+        unreadable=sum(part.unreadable or 0 for part in parts),
+    )
 
 
 class Archived(NamedTuple):
@@ -296,9 +313,15 @@ def _prepared_entry(name: str, manifest: dict[str, Any]) -> CatalogueEntry:
         description=manifest["card"]["description"].partition("\n")[0],
         tasks={task["name"]: len(task["class_names"]) for task in manifest["tasks"]},
         pictures=sum(rows.values()),
-        splits=manifest.get("splits", dict(rows)),
+        splits=dict(sorted(manifest.get("splits", rows).items(), key=lambda s: _place(s[0]))),
         licence=manifest["card"]["licence"],
         size=sum(shard["size"] for shard in manifest["shards"]),
         state=PREPARED,
         unreadable=len(manifest["unreadable"]) if "unreadable" in manifest else None,
     )
+
+
+def _place(split: str) -> int:
+    """Where a split stands in tables."""
+    order = (TRAIN, VALIDATION, TEST)
+    return order.index(split) if split in order else len(order)

@@ -140,9 +140,11 @@ def _announce(
     say(f"{name}: {what or 'a data set out of archives'}")
     say_card(card)
     places = [place for place in (archives, home / ARCHIVES) if place is not None]
-    for remote in remotes[:MOST_TOLD]:
+    found = [find_file(remote, places) for remote in remotes]
+    if entry and entry.size and None in found:
+        say(f"  Size: {entry.size / 1e9:,.2f} GB in all, to download but for what is here")
+    for remote, path in zip(remotes[:MOST_TOLD], found, strict=False):
         size = "size not known" if remote.size is None else f"{remote.size / 1e6:,.1f} MB"
-        path = find_file(remote, places)
         if path is not None:
             where = f"here: {path}"
         elif remote.urls:
@@ -151,5 +153,5 @@ def _announce(
             where = f"by hand: {remote.by_hand}"
         say(f"  {remote.name} ({size}) {where}")
     if len(remotes) > MOST_TOLD:
-        n_here = sum(find_file(remote, places) is not None for remote in remotes)
+        n_here = sum(path is not None for path in found)
         say(f"  … {len(remotes):,} files in all, {n_here:,} of them here")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -53,11 +53,7 @@ def read_labels_csv(path: Path, files: Sequence[str]) -> LabelTable:
     table = LabelTable([], {task: [] for task in tasks.values()}, [], [])
     seen: dict[str, int] = {}
     faults = Faults()
-    for line, fields in lines:
-        if len(fields) != len(header):
-            faults.add(f"line {line}: {len(fields)} fields, expected {len(header)} as the header")
-            continue
-        row = dict(zip(header, (field.strip() for field in fields), strict=True))
+    for line, row in csv_rows(lines, header, faults):
         file = _file(path.parent, row["path"], on_disk, line, seen, faults)
         for column, task in tasks.items():
             if column == LABEL and not row[column]:
@@ -102,6 +98,17 @@ def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(
             f"{path}, line {reader.line_num}: {error}. Save it as CSV again."
         ) from error
+
+
+def csv_rows(
+    lines: Iterable[tuple[int, list[str]]], header: Sequence[str], faults: Faults
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Give line number and fields by column; a line with more or fewer fields is a fault."""
+    for line, fields in lines:
+        if len(fields) == len(header):
+            yield line, dict(zip(header, (field.strip() for field in fields), strict=True))
+        else:
+            faults.add(f"line {line}: {len(fields)} fields, expected {len(header)} as the header")
 
 
 def _column(name: str) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from cliplab.datasets.splits import fixed_split
 from cliplab.nouns import UNLABELLED, Card, Dataset, Query, Task
+from cliplab.runtime.downloads import Remote
 from cliplab.runtime.errors import DataError, Faults
 from cliplab.runtime.progress import say
 
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
 WORD, LANDMARK = "query_word", "landmark"  # tasks
 QUERIES_A_LANDMARK = 5
+TRAPS_OF_BOTH = (
+    "The classes of query_word are the words that Flickr was searched for, not checked labels: a "
+    "photograph may show anything, and many show no landmark.",
+    "There is no official split for classification: the fixed one holds out a fifth of each "
+    "class, by SHA-256 of the id, the same on every machine.",
+    "Since 2022 the archives are ones in which faces are blurred, and the older ones are gone "
+    "from the source; both are read, and the record's digests tell them apart.",
+    "A landmark is given by the ground truth where any of its five queries calls the photograph "
+    "good or ok; a photograph that has two landmarks has none here.",
+)
 _NUMBER = re.compile(r"_\d+$")
 _TRUTH = re.compile(r"(?P<landmark>.+)_(?P<number>\d+)_(?P<kind>good|ok|junk|query)\.txt")
 
@@ -47,6 +58,20 @@ class Buildings:
     query_prefix: str = ""  # that the ground truth has before a query's file name
     damaged: tuple[str, ...] = field(default=())  # file names known to be damaged at the source
     catch_all: tuple[str, ...] = ()  # of word_names: the words that anything was tagged with
+
+
+def remotes_of(buildings: Buildings, places: Sequence[str]) -> tuple[Remote, ...]:
+    """Give the archives of photographs, of blurred faces or the older ones, and the ground truth.
+
+    Each is asked for at `places`, the older ones at the first of them alone.
+    """
+    photographs = []
+    for file in buildings.archives:
+        older = file.replace("-v1", "")
+        urls = (*(place + file for place in places), places[0] + older)
+        photographs.append(Remote(file, urls=urls, other_names=(older,)))
+    truth = Remote(buildings.truth, urls=tuple(place + buildings.truth for place in places))
+    return (*photographs, truth)
 
 
 def word_of(file: str, prefix: str = "") -> str:

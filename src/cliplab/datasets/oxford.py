@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cliplab.datasets.entry import CatalogueEntry
-from cliplab.datasets.landmarks import LANDMARK, WORD, Buildings, read_buildings
+from cliplab.datasets.landmarks import (
+    LANDMARK,
+    TRAPS_OF_BOTH,
+    WORD,
+    Buildings,
+    read_buildings,
+    remotes_of,
+)
 from cliplab.nouns import TEST, TRAIN, Card, Dataset
 from cliplab.runtime.downloads import Remote
 
@@ -73,16 +80,9 @@ BUILDINGS = Buildings(
     query_prefix="oxc1_",
 )
 TRAPS = (
-    "The classes of query_word are the words that Flickr was searched for, not checked labels: a "
-    "photograph may show anything, and many show no landmark.",
+    *TRAPS_OF_BOTH,
     "Oxford is a catch-all class: the photographs of that word show anything. Headlines are given "
     "with and without them.",
-    "There is no official split for classification: the fixed one holds out a fifth of each "
-    "class, by SHA-256 of the id, the same on every machine.",
-    "Since 2022 the archives are ones in which faces are blurred, and the older ones are gone "
-    "from the source; both are read, and the record's digests tell them apart.",
-    "A landmark is given by the ground truth where any of its five queries calls the photograph "
-    "good or ok; a photograph that has two landmarks has none here.",
     "The source's page counts 5,062 photographs, the archive holds 5,063.",
     "Classes are small: cornmarket has 59 photographs, hertford 67, worcester 70, so that a fifth "
     "of them is a dozen. Look at the intervals.",
@@ -107,15 +107,7 @@ def card(name: str = NAME) -> Card:
 
 def remotes(name: str = NAME) -> tuple[Remote, ...]:
     """Give the archive of photographs, of blurred faces or the older one, and the ground truth."""
-    older = tuple(PLACES[0] + file for file in ("oxbuild_images.tgz",))
-    return (
-        Remote(
-            PHOTOGRAPHS,
-            urls=(*(place + PHOTOGRAPHS for place in PLACES), *older),
-            other_names=("oxbuild_images.tgz",),
-        ),
-        Remote(TRUTH, urls=tuple(place + TRUTH for place in PLACES)),
-    )
+    return remotes_of(BUILDINGS, PLACES)
 
 
 def read_archives(name: str, files: Mapping[str, Path]) -> Dataset:

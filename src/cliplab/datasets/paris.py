@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cliplab.datasets.entry import CatalogueEntry
-from cliplab.datasets.landmarks import LANDMARK, WORD, Buildings, read_buildings
+from cliplab.datasets.landmarks import (
+    LANDMARK,
+    TRAPS_OF_BOTH,
+    WORD,
+    Buildings,
+    read_buildings,
+    remotes_of,
+)
 from cliplab.nouns import TEST, TRAIN, Card, Dataset
 from cliplab.runtime.downloads import Remote
 
@@ -81,17 +88,10 @@ BUILDINGS = Buildings(
     ),
 )
 TRAPS = (
-    "The classes of query_word are the words that Flickr was searched for, not checked labels: a "
-    "photograph may show anything, and many show no landmark. Queries of La Défense and the "
-    "Eiffel Tower are themselves called paris_general_….",
+    *TRAPS_OF_BOTH,
+    "Queries of La Défense and the Eiffel Tower are themselves called paris_general_….",
     "Paris is a catch-all class: the photographs of that word show anything. Headlines are given "
     "with and without them.",
-    "There is no official split for classification: the fixed one holds out a fifth of each "
-    "class, by SHA-256 of the id, the same on every machine.",
-    "Since 2022 the archives are ones in which faces are blurred, and the older ones are gone "
-    "from the source; both are read, and the record's digests tell them apart.",
-    "A landmark is given by the ground truth where any of its five queries calls the photograph "
-    "good or ok; a photograph that has two landmarks has none here.",
     "20 of the 6,412 files are damaged at the source. In some copies they are pages of the web "
     "that say 302 Found, under the name of a .jpg. They are listed as unreadable: 6,392 are left.",
 )
@@ -115,12 +115,7 @@ def card(name: str = NAME) -> Card:
 
 def remotes(name: str = NAME) -> tuple[Remote, ...]:
     """Give both archives of photographs, of blurred faces or the older ones, and the truth."""
-    photographs = []
-    for file in PHOTOGRAPHS:
-        older = file.replace("-v1", "")
-        urls = (*(place + file for place in PLACES), PLACES[0] + older)
-        photographs.append(Remote(file, urls=urls, other_names=(older,)))
-    return (*photographs, Remote(TRUTH, urls=tuple(place + TRUTH for place in PLACES)))
+    return remotes_of(BUILDINGS, PLACES)
 
 
 def read_archives(name: str, files: Mapping[str, Path]) -> Dataset:

@@ -25,6 +25,7 @@ OVERALL = "all"  # the row over all classes
 CLASSIFIERS = ("zero_shot", "linear_probe")
 BENCHMARK = "benchmark"  # DomainNet's column of a supervised model
 DOMAINNET = "domainnet"
+ONCE = "/deduplicated"  # in which the name of a data set ends whose doubled pictures count once
 
 
 class ReportedValue(NamedTuple):
@@ -180,8 +181,9 @@ class Reproduced:
     benchmark: float | None  # DomainNet's number of a supervised model, in 0..1
     numbers: tuple[Beside, ...]
     notes: tuple[str, ...]  # where the two differ in candidates, counts or protocol
-    run: Path | None  # None: the data set is not prepared here
-    prepare: tuple[str, ...]  # names to give to `cliplab prepare`; none: it is there
+    run: Path | None  # None: the data set is not prepared here, or cannot be scored
+    prepare: tuple[str, ...] = ()  # names to give to `cliplab prepare`; none: it is there
+    fault: str | None = None  # why it cannot be scored
 
 
 def reported_for(dataset: str, task: str) -> ReportedTable:
@@ -192,7 +194,7 @@ def reported_for(dataset: str, task: str) -> ReportedTable:
     UsageError
         Nothing was; the message lists what there is.
     """
-    name = dataset.rstrip("/")
+    name = dataset.rstrip("/").removesuffix(ONCE)
     for table in reported_tables():
         if (table.dataset, table.task) == (name, task):
             return table
@@ -283,6 +285,11 @@ def _notes(record: Record, table: ReportedTable) -> list[str]:
     names = [row["name"] for row in record["results"][0]["per_class"]]
     notes = [*_counts(record, table), *_candidates(names, table)]
     notes += _rest(record)
+    if dataset["name"].endswith(ONCE):
+        notes.append(
+            "This run counts pictures that stand in the data set twice once; the report "
+            "does not say."
+        )
     if dataset["split"] != "test":
         notes.append(f"This run scored the split {dataset['split']!r}, not held-out pictures.")
     notes.append(

@@ -63,6 +63,27 @@ def reproduced_tables(parts: Sequence[Reproduced]) -> list[tuple[str, Table]]:
     return tables
 
 
+def reproduced_notes(parts: Sequence[Reproduced]) -> list[str]:
+    """Give each note once, after the data sets that it is of; one that is of all has no names."""
+    whose: dict[str, list[Reproduced]] = {}
+    for part in parts:
+        for note in part.notes:
+            whose.setdefault(note, []).append(part)
+    measured = [part for part in parts if part.notes]
+    return [
+        note if of == measured and len(of) > 1 else f"{_named(of, measured)}: {note}"
+        for note, of in whose.items()
+    ]
+
+
+def _named(of: Sequence[Reproduced], measured: Sequence[Reproduced]) -> str:
+    """Name data sets: by their table's name where they are all that was measured of it."""
+    tables = {part.table for part in of}
+    if len(of) > 1 and len(tables) == 1 and len(of) == sum(p.table in tables for p in measured):
+        return of[0].table
+    return ", ".join(part.dataset for part in of)
+
+
 def _cells(number: Beside | None) -> list[str]:
     if number is None:
         return [NOT_SCORED] * 3
