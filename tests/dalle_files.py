@@ -37,8 +37,8 @@ class {block}(nn.Module):
         super().__init__()
         self.id_path = convolutions.pop("id_path", nn.Identity())
         self.res_path = nn.Sequential(OrderedDict(
-            [(f"relu_{{n}}", nn.ReLU()) if kind == "relu" else (f"conv_{{n}}", convolutions[f"conv_{{n}}"])
-             for n in range(1, 5) for kind in ("relu", "conv")]))
+            (name, convolutions.get(name, nn.ReLU()))
+            for n in range(1, 5) for name in (f"relu_{{n}}", f"conv_{{n}}")))
 
 class {network}(nn.Module):
     def __init__(self, state, groups=4, blocks=2):
@@ -54,7 +54,8 @@ class {network}(nn.Module):
             return {block}(inside)
         def group(number):
             name = f"blocks.group_{{number}}"
-            layers = [(f"block_{{b}}", block(f"{{name}}.block_{{b}}")) for b in range(1, blocks + 1)]
+            numbers = range(1, blocks + 1)
+            layers = [(f"block_{{b}}", block(f"{{name}}.block_{{b}}")) for b in numbers]
             if number < groups:
                 layers.append(("between", nn.{between}))
             return nn.Sequential(OrderedDict(layers))
@@ -83,9 +84,7 @@ def write_published(
     (place / "dall_e" / "__init__.py").write_text("")
     (place / "dall_e" / "utils.py").write_text(UTILS)
     for name, between in (("encoder", "MaxPool2d(2)"), ("decoder", "Upsample(scale_factor=2)")):
-        text = NETWORK.format(
-            network=name.title(), block=f"{name.title()}Block", between=between
-        )
+        text = NETWORK.format(network=name.title(), block=f"{name.title()}Block", between=between)
         (place / "dall_e" / f"{name}.py").write_text(text)
     sys.path.insert(0, str(place))
     try:

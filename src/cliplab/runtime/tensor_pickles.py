@@ -7,9 +7,9 @@ Three layouts hold a pickled tree of modules and the raw storages of its tensors
 - the file of `torch.save` before PyTorch 1.6: pickles of a magic number, a version, the system's
   sizes, the tree and the list of storages, then each storage: its length (8 bytes) and its bytes.
 
-`torch.load` would import the classes and run what the pickle asks for. The unpickler here builds two
-things: tensors over the file's storages, and inert namespaces that stand for modules. Everything
-else is refused.
+`torch.load` would import the classes and run what the pickle asks for. The unpickler here builds
+two things: tensors over the file's storages, and inert namespaces that stand for modules.
+Everything else is refused.
 """
 
 from __future__ import annotations
