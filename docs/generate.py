@@ -2,11 +2,13 @@
 
 docs/cli.md        every command and option, from the command line itself
 docs/families.md   data sets, classifiers, prompts: what there is, from the families themselves
+docs/datasets.md   each data set: tasks, traps, archives, licence, citation, prompts
 """
 
 from __future__ import annotations
 
 import inspect
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,14 @@ def families_reference() -> str:
         splits = ", ".join(f"{split} {n:,}" for split, n in entry.splits.items())
         lines.append(f"| `{entry.name}` | {tasks} | {splits} | {entry.licence} |")
     lines += ["", "A folder of class folders, of split folders, or with a `labels.csv` is a data"]
-    lines += ["set where it lies; `hf:owner/name` is one of the Hugging Face hub.", ""]
+    lines += ["set where it lies, with a `captions.csv` beside them or alone; so are files of"]
+    lines += [
+        "drawings (`.npy`, `.npz`, `.ndjson`). `hf:owner/name` is one of the Hugging Face hub,"
+    ]
+    lines += [
+        "`wds:FOLDER`, `wds:URL` and `wds:NAME` are collections in CLIP_benchmark's layout.",
+        "",
+    ]
     lines += ["## Classifiers", "", "| name | needs | what it is |", "|---|---|---|"]
     for name in classifier_names():
         module = classifier(name)
@@ -80,7 +89,17 @@ def families_reference() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-REFERENCES = {"cli.md": cli_reference, "families.md": families_reference}
+def datasets_reference() -> str:
+    """Markdown of every data set that has a name."""
+    written: str = runpy.run_path(str(DOCS / "data_sets.py"))["datasets_reference"](NOTE)
+    return written
+
+
+REFERENCES = {
+    "cli.md": cli_reference,
+    "families.md": families_reference,
+    "datasets.md": datasets_reference,
+}
 
 
 def main() -> None:

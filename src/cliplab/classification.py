@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from cliplab.datasets.picture_files import PictureFiles, picture_files
 from cliplab.nouns import DEFAULT_ENCODER, Embeddings, Encoder, Prompts, Skipped
+=======
+from cliplab.nouns import DEFAULT_ENCODER, Embeddings, Encoder, Prompts, Record, Skipped
+>>>>>>> tok
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import progress
 
@@ -55,6 +59,8 @@ class Classified:
     labels: tuple[str, ...]  # C
     probabilities: np.ndarray  # (M, C) float32; rows add up to 1
     skipped: tuple[Skipped, ...]  # pictures that could not be read
+    temperature: float | None = None  # by which a run's logits were divided; None: by nothing
+    note: str = ""  # how far the probabilities are to be trusted, where a probe gives them
 
     def top(self, k: int) -> list[list[tuple[str, float]]]:
         """Give the k likeliest labels of each picture with their probabilities, best first."""
@@ -92,21 +98,31 @@ def classify(
     answer = _of_run(config, encoder) if config.with_run else _of_captions(config, encoder)
     seen = _embed(files, answer.encoder, config)
     return Classified(
-        tuple(seen.ids), answer.labels, answer.probabilities(seen), tuple(seen.skipped)
+        tuple(seen.ids),
+        answer.labels,
+        answer.probabilities(seen),
+        tuple(seen.skipped),
+        answer.temperature,
+        answer.note,
     )
 
 
+COLUMNS = ("path", "label", "probability", "second", "second_probability")
+
+
 def write_csv(path: Path, answer: Classified) -> None:
-    """Write a row a picture: its path, the likeliest label, and each label's probability."""
+    """Write a row a picture: its path, the two likeliest labels, and their probabilities.
+
+    The first line is the same whatever the labels are, and `path,label` is what a `labels.csv`
+    begins with.
+    """
     from cliplab.report.tables import write_csv as write_rows
 
-    best = answer.probabilities.argmax(axis=1)
-    rows = [
-        {"path": name, "label": answer.labels[c], "probability": f"{row[c]:.6f}"}
-        | {label: f"{p:.6f}" for label, p in zip(answer.labels, row, strict=True)}
-        for name, row, c in zip(answer.ids, answer.probabilities, best, strict=True)
-    ]
-    write_rows(path, rows)
+    rows = []
+    for name, ((label, p), (second, q)) in zip(answer.ids, answer.top(2), strict=True):
+        values = (name, label, f"{p:.6f}", second, f"{q:.6f}")
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    write_rows(path, rows, columns=COLUMNS)
 
 
 # ------------------------------------------------------------------------------- who answers
@@ -117,6 +133,8 @@ class _Answer:
     encoder: Encoder
     labels: tuple[str, ...]
     probabilities: Callable[[Embeddings], np.ndarray]
+    temperature: float | None = None
+    note: str = ""
 
 
 def _of_captions(config: ClassifyConfig, encoder: Encoder | None) -> _Answer:
@@ -140,12 +158,19 @@ def _of_captions(config: ClassifyConfig, encoder: Encoder | None) -> _Answer:
 
 def _of_run(config: ClassifyConfig, encoder: Encoder | None) -> _Answer:
     from cliplab.classifiers import linear_probe
+    from cliplab.metrics.calibration import tempered
     from cliplab.report.record import read_record
     from cliplab.report.runs import find_run
 
     assert config.with_run is not None
     folder = find_run(config.with_run, config.runs)
-    record, fitted = read_record(folder), linear_probe.load(folder)
+    record = read_record(folder)
+    if "linear_probe" not in [result["classifier"]["name"] for result in record["results"]]:
+        raise DataError(
+            f"{folder} was scored without a probe. Run `cliplab evaluate DATASET` with "
+            "--classifier linear_probe, and name that run."
+        )
+    fitted = linear_probe.load(folder)
     made_with = record["encoder"]
     weights = config.weights or record["config"].get("weights")
     eye = encoder or _load(made_with["name"], weights and Path(weights), config)
@@ -154,7 +179,24 @@ def _of_run(config: ClassifyConfig, encoder: Encoder | None) -> _Answer:
             f"The probe of {folder} was fitted through other weights of {made_with['name']} than "
             "these. Give the ones of the run with --weights FILE, or evaluate again."
         )
-    return _Answer(eye, fitted.class_names, lambda seen: np.exp(fitted.predict(seen).scores))
+    temperature, note = _calibration(record)
+
+    def probabilities(seen: Embeddings) -> np.ndarray:
+        scores = tempered(fitted.predict(seen).scores, temperature or 1.0)
+        found: np.ndarray = np.exp(scores).astype(np.float32)
+        return found
+
+    return _Answer(eye, fitted.class_names, probabilities, temperature, note)
+
+
+def _calibration(record: Record) -> tuple[float | None, str]:
+    """Temperature of a run's probe, and how far its probabilities are to be trusted."""
+    entries = {entry["classifier"]["name"]: entry for entry in record["results"]}
+    block = entries.get("linear_probe", {}).get("calibration") or {}
+    if (temperature := block.get("temperature")) is None:
+        return None, f"probabilities are not calibrated: {block.get('fitted_on', 'an older run')}"
+    note = f"probabilities calibrated on {block['fitted_on']} (temperature {temperature:.2f})"
+    return float(temperature), note
 
 
 def _load(name: str, weights: Path | None, config: ClassifyConfig) -> Encoder:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cliplab.lesson import relabelled
 from cliplab.nouns import (
     DEFAULT_ENCODER,
     TRAIN,
@@ -25,11 +25,21 @@ from cliplab.protocol import (
     Subject,
     check,
     in_words,
+    is_retrieval,
     open_subject,
+    scored_part,
+    training_part,
     warnings_of,
 )
+from cliplab.retrieval import retrieve
+from cliplab.runtime.clock import Clock
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import home as home_of
+
+if TYPE_CHECKING:
+    from cliplab.classifiers.family import Fitted, Problem
+    from cliplab.classifiers.held_out import Unseen
+    from cliplab.few_shot import FewShot
 
 Told = Callable[[str], None]
 """Called with the first line of a run, which says what is being measured."""
@@ -41,8 +51,11 @@ def evaluate(
     config: EvaluateConfig | None = None,
     *,
     told: Told = lambda _line: None,
+    fitted: dict[str, Learned] | None = None,
 ) -> Record:
     """Score classifiers on a data set's held-out pictures through one encoder.
+
+    With the task `retrieval` (`oxford:retrieval`), how well pictures are found is scored instead.
 
     Parameters
     ----------
@@ -55,6 +68,10 @@ def evaluate(
         Protocol, prompts, machine and places. Default: `EvaluateConfig()`.
     told
         Called with one line that says what is measured, before the long work begins.
+    fitted
+        Classifiers by name that need not be fitted again; those fitted here are added. Give the
+        same dictionary to score one training set on several data sets of the same classes;
+        warnings then stand in the records alone.
 
     Returns
     -------
@@ -73,21 +90,30 @@ def evaluate(
         The disk is full or not ours to write; what was finished is kept.
     """
     config = config or EvaluateConfig()
-    clock = _Clock()
+    clock = Clock()
     subject = dataset if isinstance(dataset, Subject) else open_subject(dataset, config)
     check(subject, config)
     eye = open_encoder(encoder, config) if isinstance(encoder, str | Path) else encoder
     clock("loading")
+    if is_retrieval(subject.dataset, subject.task):
+        return retrieve(subject, eye, config, clock, told=told)
+    if fitted is None:
+        for warning in warnings_of(subject, config):
+            say(f"cliplab: warning: {warning}")
     told(_first_line(subject, eye, config))
     class_vectors = _embed_classes(subject, eye, config)
     clock("texts")
-    seen = _embed_splits(subject, eye, config)
+    known = {} if fitted is None else fitted
+    seen = _embed_splits(subject, eye, config, known)
     clock("embedding")
-    judged = _judge(subject, eye, seen, class_vectors, config)
+    problem = _problem(subject, eye, seen, class_vectors, config)
+    judged = [_judge(name, problem, seen.scored, known) for name in config.classifier]
     clock("classifiers")
-    results = [_scored(one, config.seed) for one in judged]
+    results = [_scored(one, subject.catch_all, config.seed) for one in judged]
     clock("metrics")
-    return _write(subject, eye, seen, judged, results, config, clock)
+    curves = _few_shot(problem, seen.scored, results, config)
+    clock("few_shot")
+    return _write(subject, eye, seen, class_vectors, judged, results, curves, config, clock)
 
 
 def open_encoder(name: str | Path, config: EvaluateConfig) -> Encoder:
@@ -100,19 +126,6 @@ def open_encoder(name: str | Path, config: EvaluateConfig) -> Encoder:
 
 
 # ------------------------------------------------------------------------------- the stages
-
-
-class _Clock:
-    """Seconds of each stage, each counted from the end of the one before."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def __call__(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = round(now - self._last, 4)
-        self._last = now
 
 
 class _Seen(NamedTuple):
@@ -128,11 +141,19 @@ class _Seen(NamedTuple):
     seconds_encoder: float
 
 
+class Learned(NamedTuple):
+    """A fitted classifier, and what it says of pictures that are neither learned nor scored."""
+
+    fitted: Fitted
+    unseen: Unseen
+
+
 class _Judged(NamedTuple):
     """A classifier that was fitted, and what it says of the scored pictures."""
 
     name: str
-    fitted: Any
+    fitted: Fitted
+    unseen: Unseen
     predictions: Predictions
 
 
@@ -145,30 +166,36 @@ def _embed_classes(subject: Subject, eye: Encoder, config: EvaluateConfig) -> np
     return embed_class_names(eye, subject.class_names, subject.prompts, home=home_of(config.home))
 
 
-def _embed_splits(subject: Subject, eye: Encoder, config: EvaluateConfig) -> _Seen:
+def _embed_splits(
+    subject: Subject, eye: Encoder, config: EvaluateConfig, known: Mapping[str, Learned]
+) -> _Seen:
     from cliplab.classifiers.family import classifier
     from cliplab.embeddings.extract import ExtractConfig, embed
 
-    learns = any("train" in classifier(name).NEEDS for name in config.classifier)
+    to_fit = [name for name in config.classifier if name not in known]
+    learns = any("train" in classifier(name).NEEDS for name in to_fit)
     settings = ExtractConfig(
         batch_size=config.batch_size,
         workers=config.workers,
         on_bad=config.on_bad,
         max_pixels=config.max_pixels,
     )
+    parts = {config.split: scored_part(subject, config.split)}
+    if learns:
+        parts |= {split: training_part(subject, split) for split in (TRAIN, VALIDATION)}
     found: dict[str, Embeddings] = {}
     work = np.zeros(4)
-    for split in dict.fromkeys((config.split, *((TRAIN, VALIDATION) if learns else ()))):
-        rows = subject.dataset.rows(subject.task.name, split)
-        if len(rows) or split == config.split:
-            found[split], stats = embed(
-                subject.dataset,
+    for split, part in parts.items():
+        if len(part.rows) or split == config.split:
+            raw, stats = embed(
+                part.dataset,
                 eye,
-                task=subject.task.name,
-                rows=rows,
+                task=part.task,
+                rows=part.rows,
                 config=settings,
                 home=home_of(config.home),
             )
+            found[split] = relabelled(raw, part.classes, subject.class_names)
             work += (stats.n_encoded, stats.n_cached, stats.seconds, stats.seconds_encoder)
     return _Seen(
         found[config.split],
@@ -182,17 +209,16 @@ def _embed_splits(subject: Subject, eye: Encoder, config: EvaluateConfig) -> _Se
     )
 
 
-def _judge(
+def _problem(
     subject: Subject,
     eye: Encoder,
     seen: _Seen,
     class_vectors: np.ndarray | None,
     config: EvaluateConfig,
-) -> list[_Judged]:
-    from cliplab.classifiers.candidates import fit
+) -> Problem:
     from cliplab.classifiers.family import ProbeConfig, Problem
 
-    problem = Problem(
+    return Problem(
         class_names=subject.class_names,
         class_vectors=class_vectors,
         logit_scale=eye.logit_scale,
@@ -201,38 +227,72 @@ def _judge(
         validation=seen.validation,
         may_lack_training=subject.task.may_lack_training,
         seed=config.seed,
-        config=ProbeConfig(features=config.features, normalize=config.normalize, c=config.c),
+        config=ProbeConfig(
+            features=config.features or "pre", normalize=config.normalize, c=config.c
+        ),
     )
-    judged = []
-    for name in config.classifier:
+
+
+def _judge(name: str, problem: Problem, scored: Embeddings, known: dict[str, Learned]) -> _Judged:
+    from cliplab.classifiers.candidates import fit
+    from cliplab.classifiers.held_out import held_out
+
+    if name not in known:
         fitted = fit(name, problem)
-        judged.append(_Judged(name, fitted, fitted.predict(seen.scored)))
-    return judged
+        known[name] = Learned(fitted, held_out(name, fitted, problem))
+    learned = known[name]
+    return _Judged(name, learned.fitted, learned.unseen, learned.fitted.predict(scored))
 
 
-def _scored(one: _Judged, seed: int) -> Result:
-    from cliplab.metrics.scores import score
+def _scored(one: _Judged, catch_all: Sequence[int], seed: int) -> Result:
+    from cliplab.metrics.scores import calibration, score, score_without
 
     scores = score(one.predictions, seed)
-    return Result(one.name, one.fitted.settings, scores.metrics, scores.per_class, scores.confusion)
+    return Result(
+        one.name,
+        one.fitted.settings,
+        scores.metrics,
+        scores.per_class,
+        scores.confusion,
+        calibration(one.predictions, one.unseen.predictions, one.unseen.how),
+        score_without(one.predictions, catch_all, seed),
+    )
+
+
+def _few_shot(
+    problem: Problem, scored: Embeddings, results: Sequence[Result], config: EvaluateConfig
+) -> FewShot | None:
+    from cliplab.few_shot import few_shot
+
+    if not config.shots:
+        return None
+    top1 = {result.classifier: result.metrics["top1"].value for result in results}
+    return few_shot(
+        problem,
+        scored,
+        config.classifier,
+        shots=config.shots,
+        repeats=config.repeats,
+        zero_shot=top1.get("zero_shot"),
+    )
 
 
 # ------------------------------------------------------------------------------- the record
 
 
 def _first_line(subject: Subject, eye: Encoder, config: EvaluateConfig) -> str:
-    from cliplab.report.blocks import dataset_block, encoder_block, prompts_block
+    from cliplab.report.blocks import encoder_block, prompts_block
     from cliplab.report.headline import headline
 
-    for warning in warnings_of(subject, config):
-        say(f"cliplab: warning: {warning}")
     zero_shot = "zero_shot" in config.classifier
     return headline(
         {
             "encoder": encoder_block(eye),
-            "dataset": dataset_block(subject.dataset, subject.task.name, config.split),
+            "dataset": _dataset_block(subject, config.split),
+            "trained_on": _trained_on(subject, config),
             "prompts": prompts_block(subject.prompts, subject.class_names) if zero_shot else None,
             "classifiers": list(config.classifier),
+            "config": config.as_json(),
         }
     )
 
@@ -241,24 +301,26 @@ def _write(
     subject: Subject,
     eye: Encoder,
     seen: _Seen,
+    vectors: np.ndarray | None,
     judged: list[_Judged],
     results: list[Result],
+    curves: FewShot | None,
     config: EvaluateConfig,
-    clock: _Clock,
+    clock: Clock,
 ) -> Record:
-    from cliplab.report.blocks import dataset_block, encoder_block, prompts_block
+    from cliplab.report.blocks import encoder_block, prompts_block
     from cliplab.report.record import make_record, write_run
     from cliplab.report.runs import new_run_folder
     from cliplab.runtime.machine import machine, versions
 
-    dataset = dataset_block(subject.dataset, subject.task.name, config.split, seen.scored.ids)
+    dataset = _dataset_block(subject, config.split, seen.scored.ids)
     folder = config.out or new_run_folder(Path("runs"), subject.dataset.name, eye.name)
     record = make_record(
         run=folder,
         dataset={**dataset, "class_names": list(subject.class_names)},
         encoder=encoder_block(eye),
         results=results,
-        prompts=prompts_block(subject.prompts, subject.class_names),
+        prompts=None if vectors is None else prompts_block(subject.prompts, subject.class_names),
         protocol=in_words(subject, eye, config),
         config=config.as_json(),
         timings=_timings(seen, clock),
@@ -266,16 +328,39 @@ def _write(
         versions=versions(),
         seed=config.seed,
         skipped=seen.skipped,
+        few_shot=curves,
         traces={one.name: one.fitted.trace for one in judged},
         warnings=warnings_of(subject, config),
+        trained_on=_trained_on(subject, config),
     )
-    for one in judged:
-        one.fitted.save(folder)
-    write_run(folder, record, {one.name: one.predictions for one in judged})
+    learned = [one.fitted.save for one in judged]
+    write_run(folder, record, {one.name: one.predictions for one in judged}, learned)
     return record
 
 
-def _timings(seen: _Seen, clock: _Clock) -> dict[str, float | None]:
+def _dataset_block(subject: Subject, split: str, ids: np.ndarray | None = None) -> dict[str, Any]:
+    from cliplab.report.blocks import dataset_block
+
+    if ids is None and subject.lesson is not None:
+        ids = subject.dataset.ids[scored_part(subject, split).rows]
+    return dataset_block(subject.dataset, subject.task.name, split, ids)
+
+
+def _trained_on(subject: Subject, config: EvaluateConfig) -> dict[str, Any] | None:
+    """Block `trained_on` of a record; None: the data set that is scored has its own."""
+    lesson = subject.lesson
+    if lesson is None or set(config.classifier) == {"zero_shot"}:
+        return None
+    return {
+        "name": lesson.dataset.name,
+        "task": lesson.task.name,
+        "n": sum(len(training_part(subject, split).rows) for split in (TRAIN, VALIDATION)),
+        "digest": lesson.dataset.content_digest(),
+        "left_out": list(lesson.left_out),
+    }
+
+
+def _timings(seen: _Seen, clock: Clock) -> dict[str, float | None]:
     """Seconds of each stage; pictures a second over reading, decoding and encoding."""
     rate = seen.n_encoded / seen.seconds if seen.n_encoded and seen.seconds else None
     return {

@@ -64,6 +64,11 @@ class Task:
     class_names: tuple[str, ...]  # C names; the integer label is the position; none: see below
     prompts: Prompts | None = None  # the data set's own; None: the default prompts
     may_lack_training: bool = False  # the source is known to have classes without training pictures
+    catch_all: tuple[str, ...] = ()  # of class_names: those that hold what fits no other class
+
+
+CAPTIONS_ALONE = Task("captions", ())
+"""The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
 
 
 CAPTIONS_ALONE = Task("captions", ())
@@ -255,6 +260,19 @@ class PerClass(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutCatchAll:
+    """How well a classifier did on the pictures whose label is no catch-all class.
+
+    The pictures of such classes are left out; the classes stay among the candidates, so that it is
+    the same predictions that are counted.
+    """
+
+    classes: tuple[str, ...]  # the catch-all classes
+    n: int  # pictures left
+    metrics: Mapping[str, Measure]  # top1, top5, mean_per_class, ece
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How well one classifier did: a block of a record."""
 
@@ -263,6 +281,8 @@ class Result:
     metrics: Mapping[str, Measure]  # top1, top5, mean_per_class, ece
     per_class: tuple[PerClass, ...]
     confusion: np.ndarray  # (C, C) int64 counts, rows true, columns predicted
+    calibration: Mapping[str, Any] | None = None  # temperature and reliability, as in the record
+    without_catch_all: WithoutCatchAll | None = None  # None: the task has no such class
 
 
 @dataclass(frozen=True, slots=True)

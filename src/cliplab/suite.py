@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cliplab.evaluation import Told, evaluate, open_encoder
 from cliplab.nouns import Encoder, Record, digest_of
-from cliplab.protocol import EvaluateConfig, open_subject
+from cliplab.protocol import EvaluateConfig, Subject, is_retrieval, open_subject
+from cliplab.retrieval import asked_digest
 from cliplab.runtime.errors import CliplabError, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import locked, read_json, write_json
@@ -20,11 +21,12 @@ RUNS = Path("runs")
 
 
 def evaluate_all(
-    datasets: Sequence[str],
+    datasets: Sequence[str | Subject],
     encoders: Sequence[str],
     config: EvaluateConfig,
     *,
     csv: Path | None = None,
+    keep: bool = False,
     told: Told = lambda _line: None,
 ) -> list[Record]:
     """Evaluate each encoder on each data set; records in the order of encoders, then data sets.
@@ -35,34 +37,50 @@ def evaluate_all(
     Parameters
     ----------
     datasets, encoders
-        Names as on the command line.
+        Names as on the command line; a data set may be one that is open already.
     config
         One protocol for all. With several cells, `out` is the folder that holds the runs.
     csv
         Where the table of all cells is written as well, one row a data set, encoder, classifier.
+    keep
+        Whether finished cells are kept for later calls with this protocol over any data sets. Such
+        a cell is done again when its pictures, class names or prompts change, by another version
+        of cliplab, or where its run is no longer there.
     told
         Called with the headline of each cell before its work begins.
     """
-    from cliplab.report.tables import write_suite_csv
+    from cliplab.report.found import retrieval_rows
+    from cliplab.report.tables import write_csv, write_suite_csv
 
-    if len(datasets) == len(encoders) == 1:
+    memory = _memory(datasets, encoders, config, keep)
+    if len(datasets) == len(encoders) == 1 and not keep:
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
     else:
-        records = _all_cells(datasets, encoders, config, told)
+        records = _all_cells(datasets, encoders, config, memory, told)
     if csv:
-        write_suite_csv(csv, records)
+        if "retrieval" in records[0].data:
+            write_csv(csv, retrieval_rows(records))
+        else:
+            write_suite_csv(csv, records)
+    if not keep:
+        memory.unlink(missing_ok=True)  # not before the table is there
     return records
 
 
 def _all_cells(
-    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig, told: Told
+    datasets: Sequence[str | Subject],
+    encoders: Sequence[str],
+    config: EvaluateConfig,
+    memory: Path,
+    told: Told,
 ) -> list[Record]:
     if config.weights and len(encoders) > 1:
         raise UsageError("--weights goes with one encoder; give one --encoder, or no --weights.")
-    for name in datasets:  # a wrong name is said before the first long cell
-        open_subject(name, config)
+    subjects = [_opened(name, config) for name in datasets]  # a wrong name is said at once
+    if len({is_retrieval(subject.dataset, subject.task) for subject in subjects}) > 1:
+        raise UsageError("Retrieval has a table of its own: evaluate :retrieval tasks apart.")
     records = []
-    with _progress_of(datasets, encoders, config) as cells:
+    with _progress_of(memory, config) as cells:
         for encoder in encoders:
             eye = _Lazily(partial(open_encoder, encoder, config))
             records += [cells.do(dataset, encoder, eye, told) for dataset in datasets]
@@ -91,11 +109,11 @@ class _Cells:
         if path.exists():
             self.done = read_json(path, FORMAT_VERSION)["cells"]
 
-    def do(self, dataset: str, encoder: str, eye: _Lazily, told: Told) -> Record:
+    def do(self, dataset: str | Subject, encoder: str, eye: _Lazily, told: Told) -> Record:
         """Read the record of a finished cell, or evaluate it."""
-        key = f"{dataset} × {encoder}"
-        subject = open_subject(dataset, self.config)
-        content = subject.dataset.content_digest()
+        key = f"{_named(dataset)} × {encoder}"
+        subject = _opened(dataset, self.config)
+        content = _content(subject)
         if (record := self._finished(key, content)) is not None:
             say(f"{key}: finished before, {record.run}")
             return record
@@ -122,15 +140,46 @@ class _Cells:
             return None
 
 
+def _opened(dataset: str | Subject, config: EvaluateConfig) -> Subject:
+    return dataset if isinstance(dataset, Subject) else open_subject(dataset, config)
+
+
+def _named(dataset: str | Subject) -> str:
+    if isinstance(dataset, Subject):
+        return f"{dataset.dataset.name}:{dataset.task.name}"
+    return dataset
+
+
+def _content(subject: Subject) -> str:
+    """Hex SHA-256 of what a cell's numbers come from but for the protocol."""
+    words = [subject.class_names, dataclasses.asdict(subject.prompts)]
+    if is_retrieval(subject.dataset, subject.task):
+        words.append(asked_digest(subject.dataset))
+    taught = subject.lesson and subject.lesson.dataset.content_digest()
+    return digest_of([subject.dataset.content_digest(), subject.task.name, words, taught])
+
+
 @contextmanager
-def _progress_of(
-    datasets: Sequence[str], encoders: Sequence[str], config: EvaluateConfig
-) -> Iterator[_Cells]:
-    root = config.out or RUNS
-    weights = config.weights.stat() if config.weights and config.weights.exists() else None
-    version = weights and [weights.st_size, weights.st_mtime_ns]
-    call = [list(datasets), list(encoders), config.as_json(), version]
-    path = root / f".suite-{digest_of(call)[:16]}.json"
-    with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {root}")):
+def _progress_of(path: Path, config: EvaluateConfig) -> Iterator[_Cells]:
+    with locked(path, lambda: say(f"Waiting for another cliplab that does the same: {path}")):
         yield _Cells(path, config)
-        path.unlink(missing_ok=True)
+
+
+def _memory(
+    datasets: Sequence[str | Subject],
+    encoders: Sequence[str],
+    config: EvaluateConfig,
+    keep: bool,
+) -> Path:
+    """Give the file that remembers what is finished of a call: another one for other weights."""
+    from cliplab import __version__
+
+    files = [config.weights] if config.weights else []
+    for folder in (Path(name).expanduser() for name in encoders):
+        if folder.is_dir():
+            files += sorted(file for file in folder.iterdir() if file.is_file())
+    stamps = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files if f.exists()]
+    call: list[object] = [list(encoders), config.as_json(), stamps]
+    call.append(__version__ if keep else list(map(_named, datasets)))
+    name = f".{'kept' if keep else 'suite'}-{digest_of(call)[:16]}.json"
+    return (config.out or RUNS) / name

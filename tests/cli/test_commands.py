@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
+import inspect
 import shutil
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import pytest
 def test_help_lists_every_command(cliplab):
     ended = cliplab("--help")
     assert ended.code == 0
-    for name in ("demo", "evaluate", "classify", "compare", "embed", "train", "datasets",
-                 "prepare", "encoders", "runs"):  # fmt: skip
+    for name in ("demo", "evaluate", "classify", "compare", "transfer", "audit", "embed", "train",
+                 "datasets", "prepare", "encoders", "runs"):  # fmt: skip
         assert name in ended.out
 
 
@@ -26,7 +26,13 @@ def test_version(cliplab):
 
 
 def test_datasets(cliplab):
-    assert "digits" in cliplab("datasets").out
+    shown = cliplab("datasets").out
+    assert max(map(len, shown.partition("Licences")[0].splitlines())) <= 100
+    assert [line.split() for line in shown.splitlines() if line.startswith("wikiart ")] == [
+        ["wikiart", "style", "(27)", "train", "57,025", "not", "here", "81,446", "–", "25,400"]
+    ]
+    assert "digits, quickdraw, quickdraw/bitmaps" in shown
+    assert "quickdraw/raw: CC BY 4.0" in shown
     entry = cliplab("datasets", "--json").json()[0]
     assert (entry["name"], entry["tasks"], entry["pictures"]) == ("digits", {"digit": 10}, 1797)
 
@@ -92,7 +98,19 @@ def test_classify_by_captions(cliplab, photos, tiny_clip):
     with Path("out.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["path"] for row in rows] == answer["ids"]
-    assert set(rows[0]) == {"path", "label", "probability", "red", "blue"}
+    assert list(rows[0]) == ["path", "label", "probability", "second", "second_probability"]
+    assert all(float(row["probability"]) >= float(row["second_probability"]) for row in rows)
+
+
+def test_a_label_called_as_a_column_keeps_one_of_its_own(cliplab, photos, tiny_clip):
+    call = ("classify", photos / "red" / "00.png", "-l", "label", "-l", "path", "-e", tiny_clip)
+    answer = cliplab(*call, "--csv", "out.csv", "--json").json()
+    with Path("out.csv").open(encoding="utf-8", newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert row["path"] == answer["ids"][0]
+    assert row["label"] in ("label", "path")
+    told = [float(row[f"{label} (label)"]) for label in ("label", "path")]
+    assert told == pytest.approx(answer["probabilities"][0], abs=1e-5)
 
 
 def test_classify_equals_similarity(cliplab, photos, tiny_clip):
@@ -113,6 +131,14 @@ def test_classify_with_the_probe_of_a_run(cliplab, photos, tiny_clip):
     assert best.count(1) >= 11
 
 
+def test_the_probe_of_a_run_before_does_not_answer_for_one_without(cliplab, photos, tiny_clip):
+    call = ("evaluate", photos, "-e", tiny_clip, "--out", "run")
+    assert cliplab(*call).code == cliplab(*call, "--classifier", "zero_shot").code == 0
+    ended = cliplab("classify", photos / "green", "--with", "run")
+    assert ended.code == 1
+    assert "without a probe" in ended.err
+
+
 def test_classify_lists_what_it_cannot_read(cliplab, photos, tiny_clip):
     shutil.copy(photos / "red" / "00.png", "good.png")
     Path("bad.png").write_text("<html></html>")
@@ -125,9 +151,9 @@ def test_classify_lists_what_it_cannot_read(cliplab, photos, tiny_clip):
 
 
 def test_flags_equal_fields():
-    import inspect
-
+    from cliplab.audit import AuditConfig
     from cliplab.classification import ClassifyConfig
+    from cliplab.cli.audit import audit
     from cliplab.cli.classify import classify
     from cliplab.cli.evaluate import evaluate
     from cliplab.cli.train import clip
@@ -137,11 +163,13 @@ def test_flags_equal_fields():
     beside = {
         evaluate: {"datasets", "encoder", "csv", "all_classes", "json"},
         classify: {"images", "csv", "json"},
+        audit: {"dataset", "encoder", "csv", "json"},
         clip: {"dataset", "out", "home", "json"},
     }
     for command, config in (
         (evaluate, EvaluateConfig),
         (classify, ClassifyConfig),
+        (audit, AuditConfig),
         (clip, ContrastiveConfig),
     ):
         flags = inspect.signature(command).parameters
@@ -155,9 +183,35 @@ def test_flags_equal_fields():
                 assert default == field.default, name
 
 
-def test_every_command_prints_json(cliplab, photos, tiny_clip):
-    assert isinstance(json.loads(cliplab("datasets", "--json").out), list)
-    assert isinstance(json.loads(cliplab("runs", "--json").out), list)
+def test_every_command_prints_one_json_value_and_nothing_else(cliplab, photos, tiny_clip):
+    from cliplab.cli.app import app, register
+
+    register()
+    calls = {
+        "evaluate": (photos, "-e", tiny_clip, "--out", "runs/a"),
+        "compare": ("a",),
+        "runs": (),
+        "classify": (photos / "red", "--with", "latest"),
+        "embed": (photos, "-e", tiny_clip),
+        "datasets": (),
+        "prepare": (photos,),
+        "encoders": ("RN50",),
+        "train clip": (photos, "--epochs", 1, "--batch-size", 8, "--out", "mine"),
+    }
+    for command in app.registered_commands:
+        assert "json" in inspect.signature(command.callback).parameters, command.callback
+    for command, arguments in calls.items():
+        ended = cliplab(*command.split(), *arguments, "--json")
+        assert ended.code == 0, ended.err
+        assert isinstance(ended.json(), dict | list), command
+        assert "\x1b" not in ended.out + ended.err
+
+
+@pytest.mark.slow
+def test_the_demo_prints_one_json_value_with_its_record(cliplab):
+    found = cliplab("demo", "--out", "shown", "--json").json()
+    assert found["record"]["results"][0]["metrics"]["top1"]["value"] > 0.95
+    assert found["answer"]["labels"][0] == "zero"
 
 
 def test_train_clip_makes_an_encoder_like_any_other(cliplab, photos):
@@ -172,3 +226,50 @@ def test_train_clip_makes_an_encoder_like_any_other(cliplab, photos):
     assert record["encoder"]["width"] == 64
     assert cliplab("train", "clip", photos, "--out", "mine", "--epochs", 3).code == 2
     assert cliplab("train", "clip", photos, "--out", "wide", "--batch-size", 99).code == 1
+
+
+def test_drawings_are_prepared_with_options_and_evaluated_by_the_name_they_get(
+    cliplab, tiny_clip, shared_data, home
+):
+    folder = shared_data / "quickdraw"
+    asked = ("--per-class", 8, "--size", 16)
+    done = cliplab("prepare", "quickdraw/raw", "--archives", folder, *asked)
+    assert done.code == 0, done.err
+    name = "quickdraw/raw@size=16,per-class=8"
+    assert done.out.strip() == str(home / "datasets" / name)
+    ended = cliplab("evaluate", name, "-e", tiny_clip, "--classifier", "zero_shot", "--json")
+    record = ended.json()
+    assert record["dataset"]["name"] == name
+    assert record["dataset"]["split_origin"] == "hashed"
+    refused = cliplab("prepare", "digits", "--size", 16)
+    assert refused.code == 2
+    assert "digits takes no options for drawings" in refused.err
+    several = cliplab("prepare", "quickdraw", "--archives", folder)
+    assert several.code == 1
+    assert "Say which to read: quickdraw/bitmaps or quickdraw/raw" in several.err
+
+
+def test_one_npz_is_evaluated_by_its_path(cliplab, tiny_clip, tmp_path):
+    import numpy as np
+
+    noise = np.random.default_rng(0).integers(0, 256, (3, 30, 8, 8), dtype=np.uint8)
+    np.savez_compressed(tmp_path / "mine.npz", cat=noise[0], dog=noise[1], eel=noise[2])
+    ended = cliplab("evaluate", tmp_path / "mine.npz", "-e", tiny_clip, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json()["dataset"]["class_names"] == ["cat", "dog", "eel"]
+
+
+def test_captions_without_classes_are_trained_on_and_not_evaluated(cliplab, photos, tmp_path):
+    pictures = sorted(path.relative_to(photos) for path in photos.rglob("*.png"))
+    one = tmp_path / "one"
+    for number, path in enumerate(pictures):
+        (one / "images").mkdir(parents=True, exist_ok=True)
+        (one / "images" / f"{number:02d}.png").write_bytes((photos / path).read_bytes())
+    lines = [f"images/{i:02d}.png,{text} {i % 7}\n" for i in range(36) for text in ("this", "that")]
+    (one / "captions.csv").write_text("picture,caption\n" + "".join(lines))
+    options = ("--epochs", 1, "--batch-size", 8, "--device", "cpu")
+    ended = cliplab("train", "clip", one, "--out", tmp_path / "clip", *options)
+    assert ended.code == 0, ended.err
+    refused = cliplab("evaluate", one, "-e", tmp_path / "clip")
+    assert refused.code == 1
+    assert "has captions and no classes" in refused.err

@@ -76,6 +76,19 @@ def test_prompts_and_names_are_in_the_record(cliplab, photos, tiny_clip):
     assert [row["name"] for row in record["results"][0]["per_class"]] == ["blau", "grün", "rot"]
 
 
+def test_where_no_classifier_reads_texts_no_prompts_are_told(cliplab, photos, tiny_clip):
+    ended = cliplab("evaluate", photos, "-e", tiny_clip, "--classifier", "linear_probe", "--json")
+    assert ended.json()["prompts"] is None
+    assert "prompts" not in ended.err
+
+
+def test_the_first_line_names_a_weights_file_of_the_user_s(cliplab, photos, tiny_clip):
+    weights = tiny_clip / "open_clip_model.safetensors"
+    ended = cliplab("evaluate", photos, "-e", tiny_clip, "--weights", weights)
+    assert ended.code == 0, ended.err
+    assert "(open_clip_model.safetensors, GELU, fp32)" in ended.out.splitlines()[0]
+
+
 def test_unreadable_pictures_are_listed_and_counted_or_fatal(cliplab, photos, tiny_clip, tmp_path):
     folder = tmp_path / "bad"
     shutil.copytree(photos, folder)
@@ -110,28 +123,124 @@ def test_several_data_sets_and_encoders_give_one_table(
     assert not list(Path("runs").glob(".suite-*.json"))
 
 
-def test_finished_cells_are_not_done_again_after_a_kill(
-    cliplab, photos, tiny_clip, other_clip, monkeypatch
-):
+@pytest.fixture
+def cells(monkeypatch):
+    """Count the cells that are evaluated; `cells.kill_after(n)` kills the next call after n."""
     from cliplab import suite
 
-    real, done = suite.evaluate, []
+    class Cells:
+        done, most = 0, 1_000
 
-    def killed_at_the_second(*args, **more):
-        if len(done) == 1:
+        def kill_after(self, n):
+            self.done, self.most = 0, n
+
+    counted, real = Cells(), suite.evaluate
+
+    def evaluate(*args, **more):
+        if counted.done == counted.most:
             raise KeyboardInterrupt
-        done.append(real(*args, **more))
-        return done[-1]
+        counted.done += 1
+        return real(*args, **more)
 
-    monkeypatch.setattr(suite, "evaluate", killed_at_the_second)
+    monkeypatch.setattr(suite, "evaluate", evaluate)
+    return counted
+
+
+def test_finished_cells_are_not_done_again_after_a_kill(
+    cliplab, photos, tiny_clip, other_clip, cells
+):
     call = ("evaluate", photos, "-e", tiny_clip, "-e", other_clip)
+    cells.kill_after(1)
     assert cliplab(*call).code == 130
-    again = []
-    monkeypatch.setattr(suite, "evaluate", lambda *a, **k: again.append(1) or real(*a, **k))
+    cells.kill_after(1_000)
     ended = cliplab(*call)
     assert ended.code == 0, ended.err
-    assert len(again) == 1
+    assert cells.done == 1
     assert "finished before" in ended.err
+
+
+def test_few_shot_curves_are_in_the_record_the_table_and_the_csv(cliplab, photos, tiny_clip):
+    call = ("evaluate", photos, "-e", tiny_clip, "--classifier", "zero_shot,linear_probe,mixed")
+    ended = cliplab(*call, "--shots", "1,4", "--repeats", 2, "--out", "run", "--csv", "t.csv")
+    assert ended.code == 0, ended.err
+    assert "0, zero-shot" in ended.out
+    assert "±" in ended.out
+    block = json.loads(Path("run/record.json").read_text())["few_shot"]
+    assert (block["shots"], block["repeats"]) == ([1, 4], 2)
+    assert [curve["classifier"] for curve in block["curves"]] == ["linear_probe", "mixed"]
+    assert len(block["draws"]) == 4
+    with Path("t.csv").open(encoding="utf-8", newline="") as stream:
+        assert sum(bool(row["shots"]) for row in csv.DictReader(stream)) == 4
+    again = cliplab(*call, "--shots", "1", "--shots", "4", "--repeats", 2, "--json")
+    assert again.json()["few_shot"] == block
+    assert cliplab(*call, "--json").json()["few_shot"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        (("--shots", "1,50"), 1, "Give --shots 1, or add pictures"),
+        (("--shots", "4,1"), 2, "rising"),
+        (("--shots", "0"), 2, "1 or more"),
+        (("--shots", "some"), 2, "whole numbers"),
+        (("--shots", "1", "--repeats", 0), 2, "--repeats 0"),
+        (("--shots", "1", "--classifier", "zero_shot"), 2, "a classifier that learns"),
+    ],
+)
+def test_shots_that_cannot_be_are_refused_with_the_way_out(
+    cliplab, photos, tiny_clip, given, code, told
+):
+    ended = cliplab("evaluate", photos, "-e", tiny_clip, *given)
+    assert ended.code == code
+    assert told in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_temperature_and_reliability_are_in_the_record(cliplab, photos, tiny_clip):
+    record = cliplab("evaluate", photos, "-e", tiny_clip, "--json").json()
+    for result in record["results"]:
+        block = result["calibration"]
+        assert block["temperature"] > 0
+        assert block["fitted_on"] == "6 training pictures held out"
+        assert sum(row["n"] for row in block["reliability"]) == 6
+        assert all(row["few"] for row in result["per_class"])  # two pictures a class
+    alone = cliplab("evaluate", photos, "-e", tiny_clip, "--classifier", "zero_shot", "--json")
+    block = alone.json()["results"][0]["calibration"]
+    assert block["temperature"] is None
+    assert block["fitted_on"] == "no training pictures were read"
+
+
+@pytest.mark.parametrize("changed", ["names", "prompts", "weights"])
+def test_a_cell_is_done_again_after_a_kill_if_its_words_or_weights_changed(
+    cliplab, photos, tiny_clip, other_clip, cells, changed
+):
+    names, prompts, clip = Path("names.txt"), Path("prompts.txt"), Path("clip")
+    names.write_text("blau\ngruen\nrot\n")
+    prompts.write_text("ein {} Bild\n")
+    shutil.copytree(tiny_clip, clip)
+    files = ("--classes", names, "--prompts", prompts)
+    call = ("evaluate", photos, "-e", clip, "-e", other_clip, *files)
+    cells.kill_after(1)
+    assert cliplab(*call).code == 130
+    if changed == "names":
+        names.write_text("blau\ngruen\nlila\n")
+    elif changed == "prompts":
+        prompts.write_text("das {} Bild\n")
+    else:
+        shutil.copytree(other_clip, clip, dirs_exist_ok=True)
+    cells.kill_after(1_000)
+    assert cliplab(*call).code == 0
+    assert cells.done == 2
+
+
+def test_cells_are_kept_until_the_table_is_written(cliplab, photos, tiny_clip, other_clip, cells):
+    Path("table.csv").mkdir()
+    call = ("evaluate", photos, "-e", tiny_clip, "-e", other_clip, "--csv", "table.csv")
+    assert cliplab(*call).code == 1
+    Path("table.csv").rmdir()
+    cells.kill_after(0)
+    assert cliplab(*call).code == 0
+    assert len(Path("table.csv").read_text().splitlines()) == 1 + 2 * 2
 
 
 def test_code_like_class_names_raise_a_warning_with_the_way_out(cliplab, tiny_clip, tmp_path):

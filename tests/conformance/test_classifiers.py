@@ -34,7 +34,9 @@ def fitted(request):
 
 
 def test_the_family_has_its_members():
-    assert classifier_names() == ["knn", "linear_probe", "zero_shot"]
+    assert classifier_names() == [
+        "knn", "linear_probe", "mixed", "nearest_mean", "ridge", "zero_shot",
+    ]  # fmt: skip
     with pytest.raises(UnknownName, match="Did you mean 'zero_shot'"):
         classifier("zeroshot")
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tarfile
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.datasets.miniatures import make_domainnet, make_oxford, make_wikiart
 
+from cliplab.datasets import domainnet, oxford, wikiart
 from cliplab.datasets.family import open_dataset
+from cliplab.datasets.prepare import prepare
 from cliplab.datasets.splits import fixed_split
 from cliplab.nouns import Card, Dataset
 
@@ -58,8 +62,6 @@ def labels_csv(place: Path, _home: Path) -> str:
 
 
 def prepared(place: Path, home: Path) -> str:
-    from cliplab.datasets.prepare import prepare
-
     dataset, _task = open_dataset(split_folders(place / "source", home), home=home)
     prepare(dataset, home=home, out=home / "datasets" / "mine")
     return "mine"
@@ -81,6 +83,28 @@ def saved_by_datasets(place: Path, _home: Path) -> str:
     return str(place / "saved")
 
 
+def joined(place: Path, home: Path) -> str:
+    made = make_domainnet(place, labels=range(3))
+    for part in domainnet.parts("domainnet"):
+        files = {remote.name: made.folder / remote.name for remote in domainnet.remotes(part)}
+        prepare(domainnet.read_archives(part, files), home=home)
+    return "domainnet"
+
+
+def buildings(place: Path, home: Path) -> str:
+    made = make_oxford(place)
+    files = {remote.name: made.folder / remote.name for remote in oxford.remotes()}
+    prepare(oxford.read_archives("oxford", files), home=home)
+    return "oxford"
+
+
+def deduplicated(place: Path, home: Path) -> str:
+    made = make_wikiart(place, whole=True)
+    files = {remote.name: made.folder / remote.name for remote in wikiart.remotes("wikiart")}
+    prepare(wikiart.read_archives("wikiart", files), home=home)
+    return "wikiart/deduplicated"
+
+
 def arrays_of_drawings(place: Path, _home: Path) -> str:
     noise = np.random.default_rng(0).integers(0, 256, (3, 40, 8, 8), dtype=np.uint8)
     np.savez_compressed(place / "drawings.npz", **dict(zip(CLASSES, noise, strict=True)))
@@ -98,8 +122,24 @@ def strokes_of_drawings(place: Path, _home: Path) -> str:
     return str(place)
 
 
-MEMBERS = (digits, class_folders, split_folders, labels_csv, prepared, saved_by_datasets)
-MEMBERS += (arrays_of_drawings, strokes_of_drawings)
+def webdataset(place: Path, _home: Path) -> str:
+    (place / "classnames.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+    for split, first in (("train", 0), ("test", 16)):
+        (place / split).mkdir()
+        with tarfile.open(place / split / "0.tar", "w") as tar:
+            for i in range(first, first + 8):
+                for suffix, content in (("cls", str(i % 3).encode()), ("png", _png(i))):
+                    member = tarfile.TarInfo(f"s{i:07d}.{suffix}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    return f"wds:{place}"
+
+
+MEMBERS = (
+    *(digits, class_folders, split_folders, labels_csv, prepared, saved_by_datasets),
+    *(joined, buildings, deduplicated),
+)
+MEMBERS += (arrays_of_drawings, strokes_of_drawings, webdataset)
 
 
 @pytest.fixture(scope="module", params=MEMBERS, ids=lambda member: member.__name__)

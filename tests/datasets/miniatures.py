@@ -226,11 +226,12 @@ def _made_up_truth(buildings) -> dict[str, str]:
 # ------------------------------------------------------------------------------- WikiArt
 
 
-def make_wikiart(folder: Path, per_class: int = 2) -> Made:
+def make_wikiart(folder: Path, per_class: int = 2, *, whole: bool = False) -> Made:
     """The archive and six lists: `per_class` paintings a class and split of each task.
 
     Among them are broken names, which the archive spells in several ways, one painting that the
-    archive lacks, and file names that stand under two styles, on both sides of the split.
+    archive lacks (unless it is `whole`), and file names that stand under two styles, on both sides
+    of the split.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lists = _wikiart_lists(per_class)
@@ -240,7 +241,7 @@ def make_wikiart(folder: Path, per_class: int = 2) -> Made:
         text = head + "".join(f"{path}{comma}{label}{end}" for path, label in lines)
         (folder / f"{task}_{part}.csv").write_bytes(text.encode())
     paths = list(dict.fromkeys(path for lines in lists.values() for path, _ in lines))
-    inside = {path: picture(path, path.split("/")[0]) for path in paths[:-1]}
+    inside = {path: picture(path, path.split("/")[0]) for path in paths[: None if whole else -1]}
     contents = {}
     for number, (path, content) in enumerate(inside.items()):
         contents[f"wikiart/{path if path.isascii() else _spelled(path, number)}"] = content

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import types
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cliplab.datasets import family
 from cliplab.datasets.digits import open_entry
 from cliplab.datasets.entry import CatalogueEntry
-from cliplab.datasets.family import catalogue, open_dataset
+from cliplab.datasets.family import catalogue, open_catalogued, open_dataset
 from cliplab.datasets.prepare import prepare
-from cliplab.runtime.errors import DataError, UnknownName, UsageError
+from cliplab.nouns import Task
+from cliplab.runtime.errors import DataError, NotPrepared, UnknownName, UsageError
 
 
 @pytest.fixture
@@ -136,8 +139,7 @@ def test_a_prepared_data_set_has_a_name(here, home, make_dataset, capsys):
 def test_the_embedded_digits_stay_the_same_when_prepared(here, home):
     prepare(open_entry("digits"), home=home)
     assert open_dataset("digits", home=home).dataset.location is None
-    states = [entry.state for entry in catalogue(home) if entry.name == "digits"]
-    assert states == ["embedded"]
+    assert [entry.state for entry in catalogue(home) if entry.name == "digits"] == ["embedded"]
 
 
 def test_a_preparation_that_was_cut_short_says_so(here, home):
@@ -155,15 +157,73 @@ def test_another_package_joins_by_entry_point(here, home, monkeypatch):
     point = importlib.metadata.EntryPoint("toy", "toy_pictures", family.GROUP)
     broken = importlib.metadata.EntryPoint("broken", "no_such_module_at_all", family.GROUP)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken, point])
-    states = [(entry.name, entry.state) for entry in catalogue(home)]
-    assert states.count(("digits", "embedded")) == 1
-    assert ("digits", "not here") not in states
-    assert states[-1] == ("toy", "not here")
+    found = [(entry.name, entry.state) for entry in catalogue(home)]
+    assert [entry for entry in found if entry[0] in ("digits", "toy")] == [
+        ("digits", "embedded"),
+        ("toy", "not here"),
+    ]
     assert open_dataset("toy", home=home).dataset.name == "toy"
 
 
 def test_a_broken_package_is_named_and_does_no_harm(here, home, monkeypatch, capsys):
     broken = importlib.metadata.EntryPoint("broken", "no_such_module_at_all", family.GROUP)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken])
-    assert "digits" in [entry.name for entry in catalogue(home)]
+    ours = [entry.name for entry in catalogue(home)]
+    assert {"digits", "domainnet", "oxford", "paris", "wikiart"} <= set(ours)
     assert "no_such_module_at_all cannot be loaded" in capsys.readouterr().err
+
+
+def test_a_view_is_prepared_where_its_parts_are(here, home, make_dataset, monkeypatch):
+    toy = types.ModuleType("toy_views")
+    whole = CatalogueEntry("noise", "Noise.", {"label": 3}, 60, {"train": 60}, "MIT", 9)
+    toy.ENTRIES = (whole, whole._replace(name="noise/some"))
+    toy.parts = lambda name: () if name == "noise" else ("noise",)
+    toy.open_entry = open_entry
+    monkeypatch.setitem(sys.modules, "toy_views", toy)
+    point = importlib.metadata.EntryPoint("toy", "toy_views", family.GROUP)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+
+    def states():
+        return {e.name: (e.state, e.size) for e in catalogue(home) if e.name.startswith("noise")}
+
+    assert states() == {"noise": ("not here", 9), "noise/some": ("not here", 9)}
+    prepare(replace(make_dataset(), name="noise"), home=home)
+    assert states()["noise/some"] == ("prepared", 0)  # nothing is stored twice
+
+
+def test_splits_are_counted_where_tasks_differ_in_them(home, make_dataset):
+    dataset = make_dataset(12)
+    labels = np.array([0, 1, -1] * 4)
+    splits = np.array(["train", "test", ""] * 4, dtype=object)
+    dataset = replace(
+        dataset,
+        name="noise",
+        tasks={"style": Task("style", ("old", "new")), **dataset.tasks},
+        labels={"style": labels, **dataset.labels},
+        splits={"style": splits, **dataset.splits},
+    )
+    prepare(dataset, home=home)
+    entry = next(entry for entry in catalogue(home) if entry.name == "noise")
+    assert (entry.pictures, entry.splits) == (12, {"train": 4, "test": 4})
+
+
+def test_a_folder_of_that_name_does_not_stand_in_the_way_of_the_catalogue(here, home):
+    (here / "digits" / "cat").mkdir(parents=True)
+    assert open_catalogued("digits", home=home).location is None
+    with pytest.raises(NotPrepared, match="cliplab prepare paris"):
+        open_catalogued("paris", home=home)
+    with pytest.raises(UnknownName, match="'digits'"):
+        open_catalogued("digit", home=home)
+
+
+def test_what_is_made_of_others_is_here_when_they_are(here, home, make_dataset):
+    def state(name):
+        return next(entry.state for entry in catalogue(home) if entry.name == name)
+
+    for domain in ("clipart", "infograph", "painting", "quickdraw", "real"):
+        prepare(make_dataset(name=f"domainnet/{domain}"), home=home)
+    assert (state("domainnet/real"), state("domainnet/sketch")) == ("prepared", "not here")
+    assert state("domainnet") == "not here"
+    prepare(make_dataset(name="domainnet/sketch"), home=home)
+    assert state("domainnet") == "prepared"
+    assert state("wikiart/artist195") == "not here"

@@ -251,6 +251,11 @@ def _sha256(path):
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("name", ["toy/red", "toy/red:animal"])
+def test_a_task_after_the_name_changes_nothing(toy, home, folder, name):
+    assert prepare_named(name, home=home, archives=folder) == [home / "datasets/toy/red"]
+
+
 def test_labels_and_splits_come_through(toy, home, folder):
     (place,) = prepare_named("toy/blue", home=home, archives=folder)
     found = family.open_dataset(str(place), home=home).dataset

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cliplab.datasets.family import open_dataset
 from cliplab.datasets.parquet import open_parquet
 from cliplab.datasets.parquet_writer import write_parquet
 from cliplab.datasets.shards import Bounds
-from cliplab.nouns import Task
+from cliplab.nouns import CAPTIONS_ALONE, Task
 from cliplab.runtime.errors import DataError, FormatTooNew
 
 SMALL = Bounds(rows=10)
@@ -56,7 +57,7 @@ def test_round_trip_of_tasks_that_differ(make_dataset, tmp_path, home):
     outside = np.array([("train", "test", "")[i % 3] for i in range(12)], dtype=object)
     dataset = replace(
         dataset,
-        tasks={**dataset.tasks, "style": Task("style", ("old", "new"))},
+        tasks={**dataset.tasks, "style": Task("style", ("old", "new"), catch_all=("new",))},
         labels={**dataset.labels, "style": np.where(outside == "", -1, np.arange(12) % 2)},
         splits={**dataset.splits, "style": outside},
         captions=None,
@@ -187,3 +188,42 @@ def test_reading_holds_a_row_group_and_not_a_shard(make_dataset, tmp_path, home)
     most += tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 15_000_000
+
+
+def test_a_task_that_may_lack_training_pictures_is_one_after_opening(make_dataset, home):
+    from dataclasses import replace
+
+    from cliplab.datasets.prepare import prepare
+
+    dataset = make_dataset(12)
+    task = replace(dataset.task(), may_lack_training=True)
+    lacking = replace(dataset, name="lacking", tasks={"label": task})
+    for one, expected in ((dataset, False), (lacking, True)):
+        found = open_parquet(prepare(one, home=home), name=one.name, home=home)
+        assert found.task().may_lack_training is expected
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_round_trip_of_captions_without_classes(make_dataset, tmp_path, home, outside):
+    import datasets
+
+    name = CAPTIONS_ALONE.name
+    splits = np.array([("train", "test", "" if outside else "train")[i % 3] for i in range(60)])
+    dataset = make_dataset(
+        tasks={name: CAPTIONS_ALONE},
+        labels={name: np.full(60, -1)},
+        splits={name: splits.astype(object)},
+        captions=[(f"picture {i}", f"no {i}")[: i % 3] for i in range(60)],
+    )
+    folder = write_parquet(dataset, tmp_path / "captions")
+    for opened in (open_parquet(folder, name="c", home=home), open_dataset(folder).dataset):
+        assert opened.task() == CAPTIONS_ALONE
+        assert set(opened.labels[name]) == {-1}
+        pairs = zip(opened.captions, opened.splits[name], strict=True)
+        told = dict(zip(opened.ids, pairs, strict=True))
+        for row, id_ in enumerate(dataset.ids):
+            assert told[id_] == (dataset.captions[row], splits[row])
+    datasets.disable_progress_bars()
+    loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+    assert sum(len(split) for split in loaded.values()) == 60
+    assert "image-to-text" in (folder / "README.md").read_text()

@@ -6,19 +6,31 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.datasets.miniatures import accept, make_domainnet
 
+from cliplab.datasets import domainnet
 from cliplab.datasets.drawings import DrawingOptions
+from cliplab.datasets.family import catalogue, open_dataset
+from cliplab.datasets.from_archives import prepare_named
+from cliplab.datasets.grey import grey_png
+from cliplab.datasets.prepare import prepare
 from cliplab.datasets.quickdraw import (
+    DOMAINNETS,
     ENTRIES,
+    RASTERS,
     asked_for,
-    entry_of,
-    files_in,
-    open_entry,
+    parts,
     read_archives,
     remotes,
+    remotes_in,
     with_options,
 )
-from cliplab.runtime.errors import DataError, UsageError
+from cliplab.datasets.shards import Bounds
+from cliplab.runtime.errors import DataError, DownloadFailed, UsageError
+
+
+def files_in(name, folder):
+    return {remote.name: folder / remote.name for remote in remotes_in(name, folder)}
 
 
 @pytest.mark.parametrize(
@@ -59,14 +71,21 @@ def test_options_that_cannot_be_are_told(name, message):
         asked_for(name)
 
 
-def test_a_name_with_options_is_found_under_its_own():
-    assert entry_of("quickdraw/raw@per-class=9").name == "quickdraw/raw@per-class=9"
-    assert entry_of("quickdraw/raw") is None  # that is in ENTRIES
-    assert entry_of("digits@size=3") is None
+def test_a_name_with_options_stands_for_itself_in_one_spelling():
+    assert parts("quickdraw/raw@look=light,per-class=9") == (
+        "quickdraw/raw@per-class=9,look=light",
+    )
+    assert parts("quickdraw") == ("quickdraw",)
+    assert parts("quickdraw/domainnet") == ("domainnet/quickdraw",)
+    for name in ("digits@size=3", "quickdraw/others", "quickdraw/domainnet@size=3"):
+        assert parts(name) == ()
+    for name in ("digits", "quickdraw/domainnet", "photos/"):
+        with pytest.raises(UsageError, match=f"{name} takes no options for drawings"):
+            with_options(name, DrawingOptions(size=32))
 
 
 def test_the_files_of_each_kind():
-    for entry in ENTRIES:
+    for entry in ENTRIES[:4]:
         found = remotes(entry.name)
         assert len({remote.name for remote in found}) == 345
         assert all(len(remote.urls) == 1 for remote in found)
@@ -75,6 +94,7 @@ def test_the_files_of_each_kind():
     assert remotes("quickdraw/strokes")[1].urls == (f"{host}/simplified/airplane.ndjson",)
     assert remotes("quickdraw/raw@per-class=3")[344].urls == (f"{host}/raw/zigzag.ndjson",)
     assert remotes("quickdraw/bitmaps")[344].other_names == ("zigzag.npy",)
+    assert remotes("quickdraw/domainnet") == domainnet.remotes("domainnet/quickdraw")
 
 
 def test_a_folder_with_one_kind_needs_no_other_name(tmp_path, shared_data):
@@ -138,8 +158,94 @@ def test_the_look_and_the_size_are_in_the_card(tmp_path, shared_data):
     assert len({read_archives(name, files).card.description for name in names}) == len(names)
 
 
-def test_what_is_not_prepared_says_how_it_comes_here(tmp_path):
+@pytest.mark.parametrize("name", ["quickdraw/bitmaps", "quickdraw/strokes@size=32"])
+def test_what_is_not_prepared_says_how_it_comes_here(home, name):
     with pytest.raises(
-        DataError, match=r"`cliplab prepare quickdraw/bitmaps` \(a download of 39.5"
+        DataError, match=f"{name} is not prepared here. Run `cliplab prepare {name}`"
     ):
-        open_entry("quickdraw/bitmaps", home=tmp_path)
+        open_dataset(name, home=home)
+
+
+def test_from_a_folder_to_parquet_and_back_by_name(shared_data, home, capsys):
+    folder = shared_data / "quickdraw" / "strokes_raw"
+    name = "quickdraw/raw@size=32,per-class=8"
+    (made,) = prepare_named("quickdraw/raw@per-class=8,size=32", home=home, archives=folder)
+    said = capsys.readouterr().err
+    assert f"{name}: Quick, Draw!: strokes as they were drawn" in said
+    assert "… 12 files in all, 12 of them here" in said
+    assert "Licence: CC BY 4.0" in said
+    assert made == home / "datasets" / name
+    for spelled in (name, "quickdraw/raw@per-class=8,size=32", f"{name}:label"):
+        dataset, _task = open_dataset(spelled, home=home)
+        assert (len(dataset), dataset.split_origin) == (96, "hashed")
+    assert name in [entry.name for entry in catalogue(home)]
+    assert len(dataset.archives) == 12
+    source = read_archives(name, files_in(name, folder))
+    row = {id_: i for i, id_ in enumerate(source.ids)}
+    pictures = zip(dataset.ids, dataset.source.open(range(96)), strict=True)
+    assert all(grey_png(source.source.pixels([row[i]])[0]) == read() for i, read in pictures)
+    (again,) = prepare_named(name, home=home)
+    assert again == made
+    assert "is prepared already" in capsys.readouterr().err
+
+
+def test_other_options_are_another_preparation(shared_data, home):
+    folder = shared_data / "quickdraw" / "strokes_raw"
+    names = [
+        f"quickdraw/raw@size={size},per-class=2,look={look}"
+        for size in (16, 24)
+        for look in ("dark", "light")
+    ]
+    made = [path for n in names for path in prepare_named(n, home=home, archives=folder)]
+    assert len(set(made)) == 4
+    digests = [set(open_dataset(n, home=home).dataset.digests) for n in names]
+    assert len(set.union(*digests)) == 4 * 24
+
+
+def test_downloads_are_those_of_all_classes(home):
+    with pytest.raises(DownloadFailed, match=r"full_simplified_aircraft carrier\.ndjson"):
+        prepare_named("quickdraw/strokes", home=home, offline=True)
+
+
+def test_domainnets_rasters_have_two_names(tmp_path, home, monkeypatch):
+    made = make_domainnet(tmp_path / "archives", ["quickdraw"], per_class=1)
+    accept(monkeypatch, made)
+    with pytest.raises(DataError, match="cliplab prepare domainnet/quickdraw"):
+        open_dataset("quickdraw/domainnet", home=home)
+    (folder,) = prepare_named("quickdraw/domainnet", home=home, archives=made.folder)
+    assert folder == home / "datasets" / "domainnet" / "quickdraw"
+    one, other = (open_dataset(n, home=home).dataset for n in (DOMAINNETS, RASTERS))
+    assert list(one.ids) == list(other.ids)
+    assert (one.name, other.name) == (DOMAINNETS, RASTERS)
+    assert set(other.ids) == set(made.pictures)
+
+
+def test_cut_off_and_run_again_it_ends_in_the_same_bytes(shared_data, tmp_path, home):
+    folder = shared_data / "quickdraw" / "strokes_raw"
+    name = "quickdraw/raw@size=16,per-class=8"
+
+    def made(place, stop_at=None):
+        done = 0
+
+        def advance(count):
+            nonlocal done
+            done += count
+            if stop_at is not None and done > stop_at:
+                raise KeyboardInterrupt
+
+        dataset = read_archives(name, files_in(name, folder))
+        return prepare(dataset, home=home, out=place, bounds=Bounds(rows=10), on_progress=advance)
+
+    whole = made(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "cut", stop_at=35)
+    again = made(tmp_path / "cut")
+    for path in sorted(path for path in whole.rglob("*") if path.is_file()):
+        assert (again / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def test_prompts_are_those_of_the_same_classes_in_domainnet(shared_data, home):
+    folder = shared_data / "quickdraw" / "strokes_raw"
+    prepare_named("quickdraw/raw@per-class=2", home=home, archives=folder)
+    task = open_dataset("quickdraw/raw@per-class=2", home=home).dataset.task()
+    assert task.prompts.texts("octagon")[0] == "a quick drawing of an octagon."

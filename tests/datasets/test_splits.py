@@ -9,6 +9,7 @@ import pytest
 
 from cliplab.datasets.splits import (
     fixed_split,
+    hashed_split,
     settled,
     split_named,
     trained_classes,
@@ -104,3 +105,16 @@ def test_classes_that_are_tested_and_never_learned():
     splits = np.array(["train", "test", "test", "validation", "test", "train", "test", ""], object)
     assert trained_classes(labels, splits).tolist() == [0, 2, 3]
     assert untrained_classes(labels, splits).tolist() == [1]
+
+
+def test_the_hashed_split_goes_by_the_last_digit_of_the_keys_digest():
+    keys = [f"cat/{row}" for row in range(2000)]
+    found = hashed_split(keys)
+    for key, split in zip(keys[:200], found, strict=False):
+        digit = int(hashlib.sha256(key.encode()).hexdigest(), 16) % 10
+        assert split == {0: "test", 1: "validation"}.get(digit, "train")
+    assert list(hashed_split(["cat/0", "cat/13", "cat/16"])) == ["train", "test", "validation"]
+    assert (found == "test").mean() == pytest.approx(0.1, abs=0.02)
+    assert (found == "validation").mean() == pytest.approx(0.1, abs=0.02)
+    assert list(hashed_split(keys[5:9])) == list(found[5:9])
+    assert len(hashed_split([])) == 0

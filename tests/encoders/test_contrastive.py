@@ -156,6 +156,7 @@ def test_the_task_asked_for_is_trained_on(colours, tmp_path):
         train_clip(data, QUICK, folder)
 
 
+@pytest.mark.slow
 def test_with_several_threads_too_it_is_the_same_each_time(colours, tmp_path):
     """Gradients of shared captions must not be added up in the order in which threads come."""
     import torch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 
 import pytest
 
@@ -38,10 +37,8 @@ def refused(monkeypatch):
 
 
 def the_way_out(tmp_path):
-    start = time.monotonic()
     with pytest.raises(MissingWeights) as caught:
         load_encoder("ViT-B-32/openai")
-    assert time.monotonic() - start < 3
     told = str(caught.value)
     for part in (
         "ViT-B-32/openai are not on this machine",
@@ -66,17 +63,17 @@ def test_offline_because_nothing_answers(tmp_path, refused, monkeypatch):
 
 
 def test_a_name_that_is_looked_up_for_ever_is_left_behind(monkeypatch):
-    never = threading.Event()
+    never, ended = threading.Event(), []
 
     def wait(*_args, **_more):
-        never.wait(30)
+        never.wait(60)
+        ended.append(True)
         raise OSError
 
     monkeypatch.setattr(socket, "create_connection", wait)
     monkeypatch.setattr(published, "_PATIENCE", 0.1)
-    start = time.monotonic()
     assert not published.hub_answers()
-    assert time.monotonic() - start < 2
+    assert not ended
     never.set()
 
 

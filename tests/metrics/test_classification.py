@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cliplab.metrics.classification import confusion, mean_per_class, per_class, top_k
+from cliplab.metrics.classification import confusion, few_pictures, mean_per_class, per_class, top_k
 
 HAND = np.array([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3], [0.2, 0.2, 0.6]])
 
@@ -115,3 +115,12 @@ def test_mean_per_class_is_balanced_accuracy():
     counts = confusion(labels, predicted, 6)
     found = mean_per_class(counts.sum(axis=1), counts.diagonal())
     assert found == pytest.approx(balanced_accuracy_score(labels, predicted))
+
+
+@pytest.mark.parametrize(
+    ("n", "correct", "few"),
+    [(9, 9, True), (10, 10, False), (10, 5, True), (20, 10, True), (21, 10, False), (0, 0, False)],
+)
+def test_few_pictures_are_under_ten_or_leave_forty_points(n, correct, few):
+    counts = np.array([[correct, n - correct], [0, 30]])
+    assert few_pictures(per_class(counts, ["a", "b"])[0]) is few

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cliplab.metrics.intervals import (
+    DRAWS,
     bootstrap,
+    mean_of_repeats,
     paired_difference,
     percentiles,
     proportion,
@@ -149,3 +151,17 @@ def test_percentiles_by_hand():
     measure = percentiles(2.0, np.arange(101.0), confidence=0.9)
     np.testing.assert_allclose(measure, (2.0, 5.0, 95.0))
     assert percentiles(float("nan"), np.arange(3.0)).value is None
+
+
+def test_mean_of_repeats_worked_by_hand():
+    # mean 2, std 1, t(2) = 4.3027: 2 ± 4.3027 / sqrt(3)
+    found = mean_of_repeats(np.array([1.0, 2.0, 3.0]))
+    assert found == pytest.approx((2.0, 2 - 2.48414, 2 + 2.48414), abs=1e-4)
+    assert mean_of_repeats(np.array([0.5])) == (0.5, None, None)
+    assert mean_of_repeats(np.zeros(0)).value is None
+
+
+def test_the_usual_number_of_draws_is_the_stated_one():
+    drawn = []
+    bootstrap(lambda counts: drawn.append(len(counts)) or share(counts), np.array([7, 3]), seed=0)
+    assert sum(drawn[1:]) == DRAWS == 10_000

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
 import pytest
 
-from cliplab.metrics.scores import score
+from cliplab.metrics.calibration import fit_temperature, tempered
+from cliplab.metrics.scores import calibration, score, score_without
 from cliplab.nouns import Predictions
 
 
@@ -86,3 +88,57 @@ def test_intervals_cost_the_same_however_many_pictures():
     started = time.process_time()
     score(one)
     assert time.process_time() - started < 10  # some 1 s; picture by picture, minutes
+
+
+def test_calibration_tells_both_ways_of_being_sure():
+    told, unseen = some(400, 5, seed=1), some(300, 5, seed=2)
+    sharper = dataclasses.replace(told, scores=told.scores * 3)
+    sharper = predictions(tempered(sharper.scores, 1.0), told.labels)
+    same = predictions(tempered(unseen.scores * np.float32(3), 1.0), unseen.labels)
+    block = calibration(sharper, same, "some pictures")
+    assert block["temperature"] == pytest.approx(fit_temperature(same.scores, same.labels).value)
+    assert block["temperature"] > 1.5
+    assert block["ece_tempered"] < 0.5 * block["ece"]
+    assert block["ece"] == pytest.approx(score(sharper).metrics["ece"].value)
+    assert (block["fitted_on"], block["n_fitted"]) == ("some pictures", 300)
+    for rows in (block["reliability"], block["reliability_tempered"]):
+        assert len(rows) == 15
+        assert sum(row["n"] for row in rows) == 400
+        weighed = [row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows if row["n"]]
+        ece = block["ece"] if rows is block["reliability"] else block["ece_tempered"]
+        assert sum(weighed) / 400 == pytest.approx(ece)
+    assert all(row["accuracy"] is None for row in block["reliability"] if not row["n"])
+
+
+def test_without_unseen_pictures_there_is_no_temperature():
+    block = calibration(some(40, 5), None, "no training pictures were read")
+    assert block["temperature"] is None
+    assert block["ece_tempered"] is None
+    assert block["reliability_tempered"] is None
+    assert block["ece"] is not None
+
+
+def test_without_a_catch_all_class_its_pictures_are_left_out_and_it_stays_a_candidate():
+    scores = np.log([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.2, 0.3, 0.5]])
+    told = predictions(scores, np.array([0, 1, 1, 2]))
+    rest = score_without(told, [2])
+    assert (rest.classes, rest.n) == (("class 2",), 3)
+    assert rest.metrics["top1"].value == pytest.approx(1 / 3)  # the third is taken for class 2
+    assert rest.metrics["mean_per_class"].value == pytest.approx((1 + 0) / 2)
+    assert score_without(told, [0, 2]).metrics["top1"].value == 0.0
+    assert score_without(told, []) is None
+
+
+def test_without_the_only_class_that_has_pictures_nothing_is_scored():
+    told = predictions(np.log([[0.7, 0.3], [0.6, 0.4]]), np.array([0, 0]))
+    rest = score_without(told, [0])
+    assert rest.n == 0
+    assert set(rest.metrics) == set(score(told).metrics)
+    assert all(measure.value is None for measure in rest.metrics.values())
+
+
+def test_without_classes_that_have_no_picture_the_numbers_are_those_of_all():
+    told = some(60, 4)
+    kept = np.flatnonzero(told.labels != 3)
+    fewer = Predictions(told.ids[kept], told.labels[kept], told.scores[kept], told.class_names)
+    assert score_without(fewer, [3], seed=5).metrics == score(fewer, seed=5).metrics

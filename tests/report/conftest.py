@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cliplab.nouns import Measure, PerClass, Predictions, Record, Result, Skipped
+from cliplab.nouns import (
+    Measure,
+    PerClass,
+    Predictions,
+    Record,
+    Result,
+    Skipped,
+    WithoutCatchAll,
+)
 from cliplab.report.record import Run, make_record
 
 CLASSES = ("cat", "dog", "owl")
@@ -21,8 +29,8 @@ def make_predictions(predicted, labels=(0, 1, 1, 0), ids=None, class_names=CLASS
     return Predictions(np.array(ids, object), np.array(labels, np.int64), scores, class_names)
 
 
-def make_result(classifier: str, told: Predictions) -> Result:
-    """A result with true counts and made-up intervals."""
+def make_result(classifier: str, told: Predictions, catch_all: str = "") -> Result:
+    """A result with true counts and made-up intervals, and a made-up number without a class."""
     n_classes = len(told.class_names)
     confusion = np.zeros((n_classes, n_classes), np.int64)
     np.add.at(confusion, (told.labels, told.predicted), 1)
@@ -40,7 +48,11 @@ def make_result(classifier: str, told: Predictions) -> Result:
         "mean_per_class": Measure(top1, 0.25, 1.0),
         "ece": Measure(0.0625, 0.0, 0.2),
     }
-    return Result(classifier, {"C": 0.5, "features": "pre"}, metrics, tuple(rows), confusion)
+    settings, rest = {"C": 0.5, "features": "pre"}, None
+    if catch_all:
+        n = int((told.labels != told.class_names.index(catch_all)).sum())
+        rest = WithoutCatchAll((catch_all,), n, {**metrics, "top1": Measure(0.4, 0.2, 0.7)})
+    return Result(classifier, settings, metrics, tuple(rows), confusion, rest)
 
 
 def make_dataset_block(**changes) -> dict:
@@ -61,6 +73,7 @@ def make_run(
     skipped: tuple[Skipped, ...] = (),
     created: datetime = datetime(2026, 11, 24, 3, 15, tzinfo=UTC),
     seed: int = 0,
+    catch_all: str = "",
 ) -> Run:
     record = make_record(
         run=folder,
@@ -70,7 +83,7 @@ def make_run(
             "resolution": [224, 224], "logit_scale": 100.0, "logit_bias": 0.0, "device": "cpu",
             "identity": {"activation": "quick_gelu", "precision": "fp32"},
         },
-        results=[make_result(name, told) for name, told in predictions.items()],
+        results=[make_result(name, told, catch_all) for name, told in predictions.items()],
         prompts={
             "name": "simple", "templates": ["a photo of a {}."], "per_class": {},
             "class_names": list(CLASSES),

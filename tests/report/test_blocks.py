@@ -38,6 +38,7 @@ def test_dataset_block_counts_what_is_scored_and_what_there_is():
     assert (block["n"], block["n_total"]) == (2, 3)
     assert block["digest"] == _dataset().content_digest()
     assert block["class_names"] == ["cat", "dog"]
+    assert block["untrained"] == ["dog"]  # two test pictures, none to learn from
     assert block["location"] == "pets"
     assert dataset_block(_dataset(), "label", "test", np.array(["d"], object))["n"] == 1
 

@@ -10,7 +10,9 @@ from cliplab.nouns import Skipped
 from cliplab.report import compare as module
 from cliplab.report.blocks import plain
 from cliplab.report.compare import compare, compare_runs
+from cliplab.report.layout import render
 from cliplab.report.record import write_run
+from cliplab.report.tables import comparison_table
 from cliplab.runtime.errors import DataError, UsageError
 
 RIGHT, ONE_WRONG, TWO_WRONG = [0, 1, 1, 0], [0, 1, 2, 0], [0, 2, 2, 0]
@@ -33,6 +35,21 @@ def test_each_classifier_is_measured_against_its_best(make, tmp_path):
         -0.25, None, None, -0.25,
     ]  # fmt: skip
     assert (found.n, found.dataset, found.class_names) == (4, "pets", ("cat", "dog", "owl"))
+
+
+def test_mcnemar_stands_beside_the_difference(make, tmp_path):
+    runs = [
+        make.run(tmp_path / name, {"knn": make.predictions(told)})
+        for name, told in (("a", TWO_WRONG), ("b", RIGHT))
+    ]
+    behind, best = compare(runs).results
+    assert best.mcnemar is None
+    assert behind.mcnemar[:2] == (0, 2)
+    assert behind.mcnemar.exact == pytest.approx(0.5)  # 2 (1/2)²
+    assert behind.mcnemar.mid_p == pytest.approx(0.25)
+    text = render(comparison_table(compare(runs)))
+    assert "McNemar" in text
+    assert "0.250" in text
 
 
 def test_one_run_alone_measures_its_classifiers_against_each_other(run):
@@ -81,7 +98,11 @@ def test_pictures_are_joined_by_id_whatever_their_order(make, tmp_path, monkeypa
             {},
             [r"a and b: 1 pictures have another label, such as 3\.png \('cat' and 'owl'\)"],
         ),
-        ({"class_names": ("cat", "dog", "emu")}, {}, ["1 class names differ.*'owl' and 'emu'"]),
+        (
+            {"class_names": ("cat", "dog", "emu")},
+            {"pictures_digest": "d" * 64},
+            ["1 class names differ.*'owl' and 'emu'"],
+        ),
         ({"class_names": ("dog", "cat", "owl")}, {}, ["same classes in another order"]),
         ({"class_names": ("cat", "dog", "owl", "emu")}, {}, ["3 and 4 classes"]),
         ({}, {"pictures_digest": "d" * 64}, ["same ids and labels, but the pictures' files"]),
@@ -95,6 +116,14 @@ def test_other_test_sets_are_refused_with_what_differs(make, tmp_path, other, da
     for message in ["not scored on the same test set", *messages]:
         with pytest.raises(DataError, match=message):
             compare([a, b])
+
+
+def test_classes_may_be_called_otherwise_as_long_as_they_are_the_same(make, tmp_path):
+    """So that one can see which names serve zero-shot better."""
+    a = make.run(tmp_path / "a", {"knn": make.predictions(RIGHT)})
+    names = ("Katze", "Hund", "owl")
+    b = make.run(tmp_path / "b", {"knn": make.predictions(RIGHT, class_names=names)})
+    assert [result.best for result in compare([a, b]).results] == [True, False]
 
 
 def test_a_picture_that_one_run_skipped_is_enough_to_refuse(make, tmp_path):
@@ -137,7 +166,7 @@ def test_runs_are_compared_by_name_or_all_over_the_newest_test_set(make, tmp_pat
     write("renamed", 2, ("kitty", "dog", "owl"))
     write("new", 3)
     names = [r.encoder for r in compare_runs(root=tmp_path).results]
-    assert names == ["new", "old"]
+    assert names == ["new", "renamed", "old"]
     names = [r.encoder for r in compare_runs(["old", "latest", "new"], root=tmp_path).results]
     assert names == ["old", "new"]
     with pytest.raises(DataError, match="pictures' files were changed"):

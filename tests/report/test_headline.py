@@ -36,6 +36,20 @@ def test_skipped_pictures_are_counted_with_the_first_reasons(make, tmp_path, pre
     assert skipped_note([]) == ""
 
 
+def test_classes_that_a_probe_could_not_learn_are_named(make):
+    about = {
+        "encoder": {"name": "clip", "identity": {}},
+        "prompts": None,
+        "classifiers": ["zero_shot", "linear_probe"],
+        "dataset": make.dataset_block(untrained=["t-shirt"]),
+    }
+    assert headline(about).endswith("1 class without training pictures (t-shirt)")
+    several = {**about, "dataset": make.dataset_block(untrained=["a", "b", "c"])}
+    assert headline(several).endswith("3 classes without training pictures (a, b, …)")
+    for change in ({"classifiers": ["zero_shot"]}, {"trained_on": {"name": "other", "n": 4}}):
+        assert "without training" not in headline(about | change)
+
+
 def test_names_cannot_steer_the_terminal():
     assert printable("a\x1b[31m\nb ä☃") == "a\\x1b[31m\\nb ä☃"
 

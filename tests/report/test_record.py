@@ -22,6 +22,7 @@ from cliplab.report.record import (
     write_run,
 )
 from cliplab.runtime.errors import DataError, FormatTooNew, StorageError
+from cliplab.runtime.storage import write_bytes
 
 
 def test_schema_is_a_json_schema():
@@ -45,6 +46,7 @@ def test_record_holds_what_the_design_names(record):
     assert data["results"][0]["trace"] == []
     assert probe["per_class"][2] == {
         "name": "owl", "n": 0, "correct": 0, "accuracy": None, "low": None, "high": None,
+        "few": False,
     }  # fmt: skip
     assert data["config"] == {"out": "x", "classifiers": ["zero_shot", "linear_probe"], "c": None}
     np.testing.assert_array_equal(
@@ -65,7 +67,7 @@ def test_a_run_is_read_as_it_was_written(run):
     assert found.record == run.record
     assert found.record.run == run.record.run
     assert list(found.predictions) == ["zero_shot", "linear_probe"]
-    assert not list(run.record.run.glob(".*"))
+    assert not list(run.record.run.glob(".*.part"))
 
 
 def test_a_moved_run_says_where_it_lies_now(run, tmp_path):
@@ -155,6 +157,23 @@ def test_a_disk_that_fills_up_leaves_the_earlier_run_whole(run, make, monkeypatc
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_what_was_learned_replaces_the_earlier_only_with_the_rest(run, monkeypatch):
+    folder = run.record.run
+
+    def learned(text):
+        return [lambda place: write_bytes(place / "probe", text)]
+
+    write_run(folder, run.record, run.predictions, learned(b"first"))
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_predictions", lambda *_args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_run(folder, run.record, run.predictions, learned(b"second"))
+    assert (folder / "probe").read_bytes() == b"first"
+    write_run(folder, run.record, run.predictions, learned(b"second"))
+    assert (folder / "probe").read_bytes() == b"second"
+    assert (folder / FILE).exists()
+
+
 def test_the_record_appears_after_the_predictions(run, monkeypatch):
     """Killed before the record's rename, the folder holds no record: it is incomplete."""
     folder = run.record.run
@@ -169,3 +188,14 @@ def test_the_record_appears_after_the_predictions(run, monkeypatch):
     monkeypatch.setattr(type(folder), "replace", watched)
     write_run(folder, run.record, run.predictions)
     assert seen == [(PREDICTIONS, False), (FILE, False)]
+
+
+def test_what_is_without_the_catch_all_class_is_in_the_record_and_checked(make, tmp_path):
+    told = {"zero_shot": make.predictions([0, 1, 2, 0])}
+    record = make.run(tmp_path / "run", told, catch_all="cat").record
+    rest = record["results"][0]["without_catch_all"]
+    assert (rest["classes"], rest["n"], rest["metrics"]["top1"]["value"]) == (["cat"], 2, 0.4)
+    del rest["n"]
+    with pytest.raises(DataError, match="'n' is a required property"):
+        validate(record.data)
+    assert "without_catch_all" not in make.run(tmp_path / "other", told).record["results"][0]

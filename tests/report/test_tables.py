@@ -14,6 +14,7 @@ from cliplab.report.tables import (
     comparison_per_class_table,
     comparison_table,
     evaluation_table,
+    few_note,
     per_class_table,
     runs_table,
     suite_rows,
@@ -42,10 +43,22 @@ def test_scores_by_class(record):
                 zero-shot            zero-shot   linear probe         linear probe
     class   n     correct                    %        correct                    %
     ──────────────────────────────────────────────────────────────────────────────
-    cat     2           2   100.0 [12.5, 87.5]              2   100.0 [12.5, 87.5]
-    dog     2           1    50.0 [12.5, 87.5]              2   100.0 [12.5, 87.5]
+    cat *   2           2   100.0 [12.5, 87.5]              2   100.0 [12.5, 87.5]
+    dog *   2           1    50.0 [12.5, 87.5]              2   100.0 [12.5, 87.5]
     owl     0           –                    –              –                    –
     """)
+
+
+def test_classes_with_few_pictures_are_explained(record, make, tmp_path):
+    note = few_note([result["per_class"] for result in record["results"]])
+    assert note.startswith("* few pictures (2 of 3 classes): under 10")
+    labels = [0, 1] * 30
+    told = make.predictions(labels, labels, class_names=("cat", "dog"))
+    many = make.run(tmp_path / "many", {"knn": told}).record
+    rows = [
+        [{**row, "low": 0.9, "high": 1.0, "few": False} for row in many["results"][0]["per_class"]]
+    ]
+    assert few_note(rows) == ""
 
 
 def _many_classes(make, tmp_path, n):
@@ -107,17 +120,21 @@ def suite(make, tmp_path, predictions):
 def test_suite(suite):
     # The intervals of the differences are the metrics' affair.
     lines = [line.split() for line in render(suite_table(suite)).splitlines()]
-    assert lines[0] == ["zero-shot", "to", "the", "linear", "probe", "to", "the"]
-    assert lines[1] == ["data", "set", "encoder", "n", "%", "best", "%", "best", "pictures/s"]
+    each = ["to", "the", "McNemar"]
+    assert lines[0] == ["zero-shot", *each, "linear", "probe", *each]
+    assert lines[1] == [
+        "data", "set", "encoder", "n", "%", "best", "p", "%", "best", "p", "pictures/s",
+    ]  # fmt: skip
     assert lines[3][:7] == ["pets", "RN50/openai", "4", "75.0", "[30.0,", "95.5]", "-25.0"]
-    assert lines[4][:11] == [
-        "pets", "ViT-B-32/openai", "4", "100.0", "[30.0,", "95.5]", "best",
+    assert lines[3][9] == "0.500"  # one picture sets them apart
+    assert lines[4][:12] == [
+        "pets", "ViT-B-32/openai", "4", "100.0", "[30.0,", "95.5]", "best", "–",
         "100.0", "[30.0,", "95.5]", "0.0",
     ]  # fmt: skip
     assert lines[4][-1] == "1,234.6"
     assert lines[5] == [
-        "[red]birds", "(all)", "RN50/openai", "4", "75.0", "[30.0,", "95.5]", "–",
-        "–", "–", "1,234.6",
+        "[red]birds", "(all)", "RN50/openai", "4", "75.0", "[30.0,", "95.5]", "–", "–",
+        "–", "–", "–", "1,234.6",
     ]  # fmt: skip
 
 
@@ -173,3 +190,21 @@ def test_list_of_runs(suite, tmp_path, make):
     assert "incomplete" in text
     assert "[red]birds:label (all)" in text
     assert "zero-shot 75.0, linear probe 100.0" in text
+
+
+def test_headlines_are_given_with_and_without_the_catch_all_class(make, tmp_path, predictions):
+    run = make.run(tmp_path / "run", predictions, catch_all="cat")
+    zero_shot, rest, *_ = render(evaluation_table(run.record)).splitlines()[3:]
+    assert zero_shot.split()[:4] == ["zero-shot", "75.0", "[30.0,", "95.5]"]
+    assert rest.startswith("  without “cat”, n 2")
+    assert rest.split()[4:8] == ["40.0", "[20.0,", "70.0]", "–"]
+    last = render(suite_table([run.record])).splitlines()[-1]
+    assert " ".join(last.split()) == "without “cat” 2 40.0 [20.0, 70.0] 40.0 [20.0, 70.0]"
+    row = suite_rows([run.record])[0]
+    assert (row["n_without_catch_all"], row["top1_without_catch_all"]) == (2, 0.4)
+    assert (row["top1_without_catch_all_low"], row["top1_without_catch_all_high"]) == (0.2, 0.7)
+
+
+def test_without_a_catch_all_class_its_cells_are_empty(record):
+    row = suite_rows([record])[0]
+    assert (row["n_without_catch_all"], row["top1_without_catch_all"]) == (None, None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 
+from cliplab.tokenizers import noise
 from cliplab.tokenizers.noise import Places, choices, gumbel, places
 
 
@@ -17,6 +19,13 @@ def test_it_is_gumbels_distribution():
     drawn = gumbel(_at(range(64)), 128, torch.float64).numpy().ravel()
     assert stats.kstest(drawn, "gumbel_r").pvalue > 1e-3
     assert np.isfinite(drawn).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_ends_are_never_reached(dtype):
+    ends = noise._uniform(torch.tensor([0, (1 << 32) - 1]), dtype)
+    assert 0 < ends[0] < ends[1] < 1
+    assert torch.isfinite(ends.log().neg().log()).all()
 
 
 def test_neighbours_are_not_correlated():

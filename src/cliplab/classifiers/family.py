@@ -23,16 +23,22 @@ import numpy as np
 from cliplab.nouns import Embeddings, Predictions
 from cliplab.runtime.errors import DataError, UnknownName
 
-_NOT_MEMBERS = ("family", "selection", "estimator", "candidates")
+_NOT_MEMBERS = (
+    "family", "selection", "estimator", "candidates", "trials", "few_labels", "held_out",
+    "out_of_fold",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig:
-    """What a classifier that learns reads, and how its one setting is chosen."""
+    """What a classifier that learns reads, and its settings where they are given, not chosen."""
 
     features: str = "pre"  # before the projection, as in CLIP's paper; "post": after it
     normalize: bool = False  # whether vectors are scaled to unit length first
     c: float | None = None  # inverse of the regularisation; None: chosen on validation pictures
+    k: int | None = None  # neighbours of knn; None: likewise
+    penalty: float | None = None  # of ridge, in units of the features' spread; None: likewise
+    weights: tuple[float, float] | None = None  # of mixed: zero-shot's, the probe's; None: likewise
 
     def __post_init__(self) -> None:
         from cliplab.runtime.errors import UsageError

@@ -1,12 +1,14 @@
 """k nearest neighbours by cosine, weighted by temperature; k chosen on validation pictures.
 
 Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section
-3.4, as DINO uses it: each neighbour votes for its class with exp(cosine / 0.07).
+3.4, as DINO and DINOv2 (`dinov2/eval/knn.py`) use it: each of the k nearest votes for its class
+with exp(cosine / 0.07). DINOv2 reports k of 10, 20, 100 and 200; here one of those, of 50, or of 1,
+2 and 5 for few labels, is chosen without the test pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +21,15 @@ from cliplab.classifiers.family import (
     inputs,
     join,
     reads_features,
-    take,
     training_part,
 )
-from cliplab.classifiers.selection import stratified_holdout
+from cliplab.classifiers.trials import Trial, choose, trials
 from cliplab.embeddings.normalise import normalise
 from cliplab.nouns import Embeddings, Predictions
 
 NEEDS = frozenset({"train"})
 TEMPERATURE = 0.07
-KS = (1, 5, 10, 20, 50, 100, 200)
-HELD_OUT = 0.2
+KS = (1, 2, 5, 10, 20, 50, 100, 200)
 SMOOTHING = 1e-6  # share of the votes that every class gets, so that no logarithm is of zero
 BLOCK = 1024  # pictures compared at once
 
@@ -82,19 +82,21 @@ def _neighbours(
 
 
 def _choose(problem: Problem, train: Embeddings) -> tuple[int, list[dict[str, Any]], str]:
-    held_out, how = problem.validation, "validation split"
-    if held_out is None or not len(held_out):
-        kept, held = stratified_holdout(train.labels, HELD_OUT, problem.seed)
-        if not len(held):
-            return 1, [], "too few training pictures to choose on"
-        train, held_out = take(train, kept), take(train, held)
-        how = f"{len(held)} training pictures held out"
-    ks = tuple(k for k in KS if k <= len(train)) or (1,)
-    voters = _neighbours(problem, train, ks[0], {}, ())
-    votes = _votes(voters, normalise(inputs(held_out, problem.config)), ks)
-    right = {k: float((votes[k].argmax(axis=1) == held_out.labels).mean()) for k in ks}
-    trace = [{"k": k, "accuracy": accuracy} for k, accuracy in right.items()]
-    return max(ks, key=lambda k: (right[k], -k)), trace, how
+    if problem.config.k is not None:
+        return min(problem.config.k, len(train)), [], "given"
+    tried = trials(problem, train)
+    if not tried.parts:
+        return 1, [], tried.how
+    fewest = min(len(part.kept) for part in tried.parts)
+    ks = tuple(k for k in KS if k <= fewest) or (1,)
+    found = choose(tried, "k", ks, lambda part: _said(problem, part, ks))
+    return int(found.setting), found.trace, tried.how
+
+
+def _said(problem: Problem, part: Trial, ks: Sequence[int]) -> Callable[[float], np.ndarray]:
+    voters = _neighbours(problem, part.kept, ks[0], {}, ())
+    votes = _votes(voters, normalise(inputs(part.held, problem.config)), ks)
+    return lambda k: votes[int(k)]
 
 
 def _votes(voters: Neighbours, unit: np.ndarray, ks: Sequence[int]) -> dict[int, np.ndarray]:

@@ -29,14 +29,34 @@ def register() -> None:
     """Put the commands into the application; once."""
     if app.registered_commands:
         return
+<<<<<<< HEAD
     from cliplab.cli import classify, compare, data, demo, embed, encoders, evaluate, runs, train
     from cliplab.cli.reconstruct import reconstruct
     from cliplab.cli.tokenize import tokenize
+=======
+    from cliplab.cli import (
+        audit,
+        classify,
+        compare,
+        data,
+        demo,
+        embed,
+        encoders,
+        evaluate,
+        runs,
+        train,
+        transfer,
+    )
+    from cliplab.cli import reproduce as reproducing
+>>>>>>> tok
 
     app.command(rich_help_panel=SEE)(demo.demo)
     app.command(rich_help_panel=SEE)(evaluate.evaluate)
     app.command(rich_help_panel=SEE)(classify.classify)
     app.command(rich_help_panel=SEE)(compare.compare)
+    app.command(rich_help_panel=SEE)(transfer.transfer)
+    app.command(rich_help_panel=SEE)(audit.audit)
+    app.command(rich_help_panel=SEE)(reproducing.reproduce)
     app.command(rich_help_panel=SEE)(embed.embed)
     app.add_typer(train.app, name="train", rich_help_panel=DRAW)
     app.command(rich_help_panel=DRAW)(reconstruct)

@@ -8,6 +8,41 @@ import typer
 
 from cliplab.cli import options, show
 
+DRAWINGS = "Drawings"
+
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--size",
+        help="Pixels a side that strokes are drawn at. Default: 64.",
+        rich_help_panel=DRAWINGS,
+    ),
+]
+PerClass = Annotated[
+    int | None,
+    typer.Option(
+        "--per-class",
+        help="Take the first so many drawings of each class. Default: all.",
+        rich_help_panel=DRAWINGS,
+    ),
+]
+Look = Annotated[
+    str,
+    typer.Option(
+        "--look",
+        help="Lines: dark (on white) or light (on black).",
+        rich_help_panel=DRAWINGS,
+    ),
+]
+AllDrawings = Annotated[
+    bool,
+    typer.Option(
+        "--all-drawings",
+        help="Take drawings that the game did not recognise as well.",
+        rich_help_panel=DRAWINGS,
+    ),
+]
+
 
 def datasets(
     check: Annotated[
@@ -43,23 +78,34 @@ def _check(json: bool) -> None:
 def prepare(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Catalogue names, folders, hf:owner/name."),
+        typer.Argument(metavar="NAME...", help="Catalogue names, folders, hf:owner/name, or wds:…"),
     ],
     archives: options.Archives = None,
+    size: Size = None,
+    per_class: PerClass = None,
+    look: Look = "dark",
+    all_drawings: AllDrawings = False,
     offline: options.Offline = False,
     on_bad: options.OnBad = "list",
     workers: options.Workers = None,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
-    """Download, verify and write data sets as Parquet; a killed run goes on at the shard."""
+    """Download, verify and write data sets as Parquet; a killed run goes on at the shard.
+
+    Options for drawings are those of quickdraw. They become part of its name, by which the data set
+    is then called: `quickdraw/strokes@size=128,per-class=1000`.
+    """
+    from cliplab.datasets.drawings import DrawingOptions
     from cliplab.datasets.from_archives import prepare_named
+    from cliplab.datasets.quickdraw import with_options
     from cliplab.runtime.storage import home as home_of
 
     folders = []
+    drawn = DrawingOptions(size=size, per_class=per_class, look=look, all_drawings=all_drawings)
     for name in names:
         folders += prepare_named(
-            name,
+            name if drawn == DrawingOptions() else with_options(name, drawn),
             home=home_of(home),
             archives=archives,
             offline=offline,

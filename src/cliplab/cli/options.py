@@ -144,10 +144,11 @@ Runs = Annotated[
 ]
 
 Features = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--features",
-        help="What the probe reads: pre (before the projection, as in CLIP's paper) or post.",
+        help="What is read: pre (before the projection) or post. Default: pre for the probe, as in "
+        "CLIP's paper; post for retrieval.",
         rich_help_panel=PROTOCOL,
     ),
 ]
@@ -168,11 +169,28 @@ FixedC = Annotated[
     ),
 ]
 
+Shots = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shots",
+        help="Few-shot curves too: training pictures a class, as 1,2,4,8,16. Default: none.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+Repeats = Annotated[
+    int,
+    typer.Option(
+        "--repeats",
+        help="Draws for each number of shots.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+
 Datasets = Annotated[
     list[str],
     typer.Argument(
         metavar="DATASET...",
-        help="A folder of pictures, a catalogue name (`cliplab datasets`), or hf:owner/name; "
+        help="A folder of pictures, a catalogue name (`cliplab datasets`), hf:owner/name or wds:…; "
         "`:task` after it chooses the labels.",
     ),
 ]
@@ -180,15 +198,50 @@ Dataset = Annotated[
     str,
     typer.Argument(
         metavar="DATASET",
-        help="A folder of pictures, a catalogue name (`cliplab datasets`), or hf:owner/name; "
+        help="A folder of pictures, a catalogue name (`cliplab datasets`), hf:owner/name or wds:…; "
         "`:task` after it chooses the labels.",
+    ),
+]
+Domains = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATASET...",
+        help="A data set with parts (domainnet), a folder whose folders are domains with the same "
+        "class folders, or a DATASET for each domain.",
+    ),
+]
+Trained = Annotated[
+    str,
+    typer.Option(
+        "--classifier",
+        help="What is trained on each domain: linear_probe, knn, ….",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+OutCells = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Folder of the cells' runs. Default: ./runs/transfer-DATASET-ENCODER-DIGEST.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Classifiers = Annotated[
     list[str] | None,
     typer.Option(
         "--classifier",
-        help="zero_shot, linear_probe, knn; several with commas. Default: the first two.",
+        help="zero_shot, linear_probe, mixed, knn, ridge, nearest_mean; several with commas. "
+        "Default: the first two.",
+        rich_help_panel=PROTOCOL,
+    ),
+]
+TrainOn = Annotated[
+    str | None,
+    typer.Option(
+        "--train-on",
+        metavar="DATASET",
+        help="Fit the probe on the training pictures of another data set; classes are matched by "
+        "name.",
         rich_help_panel=PROTOCOL,
     ),
 ]
@@ -283,3 +336,13 @@ TokenizerSize = Annotated[
 def split_commas(values: Iterable[str]) -> tuple[str, ...]:
     """`a,b` given once and `a` `b` given apart mean the same."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def whole_numbers(name: str, values: Iterable[str]) -> tuple[int, ...]:
+    """Whole numbers given with commas or apart; anything else is refused by the option's name."""
+    from cliplab.runtime.errors import UsageError
+
+    given = split_commas(values)
+    if not all(text.isascii() and text.lstrip("-").isdigit() for text in given):
+        raise UsageError(f"{name} {','.join(given)}: give whole numbers, as 1,2,4,8,16.")
+    return tuple(int(text) for text in given)

@@ -40,7 +40,7 @@ def card_text(
     head: dict[str, Any] = {
         "pretty_name": dataset.name,
         **_licence(dataset.card.licence),
-        "task_categories": ["image-classification"],
+        "task_categories": _categories(dataset),
         "configs": [
             {
                 "config_name": "default",
@@ -73,6 +73,11 @@ def yaml_features(
     if captions:
         features.append({"name": "caption", "list": "string"})
     return features
+
+
+def _categories(dataset: Dataset) -> list[str]:
+    classified = any(task.class_names for task in dataset.tasks.values())
+    return ["image-classification"] * classified + ["image-to-text"] * (not classified)
 
 
 def _licence(licence: str) -> dict[str, str]:

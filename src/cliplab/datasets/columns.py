@@ -15,7 +15,7 @@ import numpy as np
 from cliplab.datasets.index import cached_digests
 from cliplab.datasets.splits import settled, split_named
 from cliplab.datasets.tables import TableFile, TablePictures, inside, stored_digests, table_file
-from cliplab.nouns import UNLABELLED, Card, Dataset, Task
+from cliplab.nouns import CAPTIONS_ALONE, UNLABELLED, Card, Dataset, Task
 from cliplab.runtime.errors import DataError, UnknownName, UsageError
 
 PICTURES = ("image", "img")  # preferred, and taken also where they hold plain bytes
@@ -60,8 +60,9 @@ def dataset_of(
 
     Every class-label column is a task; `label`, if given, comes first and may also be a column of
     strings, integers or booleans, whose sorted values are then the class names. A column `caption`,
-    `text` or `sentence` gives captions. Ids are those of a column `id`, else the pictures' paths,
-    where they are unique; else `<split>/<row number>`.
+    `text` or `sentence` gives captions; with the label "captions", where there is no such column,
+    they are all there is (`nouns.CAPTIONS_ALONE`). Ids are those of a column `id`, else the
+    pictures' paths, where they are unique; else `<split>/<row number>`.
 
     Splits called train, validation and test (or as usual: val, dev, …) are taken. Where there is
     no labelled test picture, validation stands in for test, as the field does; where there is
@@ -105,7 +106,13 @@ def dataset_of(
         names, values = _labels(tables, column, features[column], name)
         tasks[column], labels[column] = Task(column, names), values
     ids = _ids(parts, tables, columns)
-    splits, origin = _splits(parts, ids, labels)
+    if not tasks:
+        task = CAPTIONS_ALONE.name
+        tasks[task], labels[task] = CAPTIONS_ALONE, np.full(len(ids), UNLABELLED, dtype=np.int64)
+    divided = {
+        task: labels[task] if tasks[task].class_names else labels[task] + 1 for task in tasks
+    }
+    splits, origin = _splits(parts, ids, divided)
     digests = _digests(files, columns, home, folder)
     picture_folders = picture_folders or (folder,)
     if columns.has_paths and not all(digests):
@@ -138,18 +145,21 @@ def _columns(features: Mapping[str, Any], schema: Any, name: str, label: str | N
     has_paths = picture in schema.names and types.is_struct(schema.field(picture).type)
     classes = [c for c in features if type(features[c]).__name__ == "ClassLabel"]
     plain = [c for c in features if c not in classes and _is_plain(features[c])]
-    if label is not None:
+    captions = [c for c in features if c.lower() in CAPTIONS and c != label]
+    caption = next((c for c in captions if _holds_text(features[c])), None)
+    alone = caption is not None and label == CAPTIONS_ALONE.name and label not in classes + plain
+    if label is not None and not alone:
         if label not in classes + plain:
             raise UnknownName("label column", label, classes + plain, hint=f"of {name}")
         classes = [label, *(c for c in classes if c != label)]
-    if not classes:
+    if not classes and not alone:
         listing = ", ".join(plain) or "none that could be one"
+        other = f" Without labels, its captions alone: {name}:{CAPTIONS_ALONE.name}."
         raise UsageError(
             f"{name} has no class-label column. Name the column that holds the labels, "
-            f"{name}:COLUMN; columns: {listing}."
+            f"{name}:COLUMN; columns: {listing}.{other if caption else ''}"
         )
-    captions = [c for c in features if c.lower() in CAPTIONS and c != label]
-    caption = next((c for c in captions if _holds_text(features[c])), None)
+    classes = [] if alone else classes
     id_ = "id" if "id" in plain and label != "id" else None
     return Columns(picture, has_paths, tuple(classes), id_, caption)
 

@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits that come with scikit-learn: real pictures, no download."""
+"""Digits: 1,797 handwritten ones that come with scikit-learn; real pictures, no download."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ CARD = Card(
     "  doi = {10.24432/C50P49}\n}",
     homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
 )
+TRAPS = (
+    "8x8 pixels: an encoder sees them blown up, which says little of how well it reads.",
+    "The source splits by writer; scikit-learn brings its test part alone and does not say who "
+    "wrote what, so that writers stand on both sides of the fixed split.",
+)
 ENTRIES = (
     CatalogueEntry(
         name=NAME,
@@ -55,13 +60,18 @@ ENTRIES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GreyPictures:
-    """The `PictureSource` of grey pixels in memory, given as PNG."""
+    """The `PictureSource` (and `PixelSource`) of grey pixels in memory, given as PNG."""
 
-    pixels: np.ndarray  # (N, H, W) uint8
+    greys: np.ndarray  # (N, H, W) uint8
 
     def open(self, rows: Sequence[int]) -> Iterator[Callable[[], bytes]]:
         """For each row, a callable that gives its PNG; see `nouns.PictureSource`."""
-        return (partial(grey_png, self.pixels[row]) for row in rows)
+        return (partial(grey_png, self.greys[row]) for row in rows)
+
+    def pixels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(n, H, W) uint8 of `rows`, in that order."""
+        found: np.ndarray = self.greys[np.asarray(rows, dtype=np.int64)]
+        return found
 
 
 def open_entry(name: str = NAME, *, home: Path | None = None) -> Dataset:

@@ -86,6 +86,21 @@ CITATION = (
 )
 HOMEPAGE = "http://ai.bu.edu/M3SDA/"
 
+TRAPS = (
+    "The archives still hold the 9,431 pictures that the cleaning removed (clipart 704, infograph "
+    "1,596, painting 3,493, real 2,380, sketch 1,258). A walk over the folders gives the set "
+    "before it was cleaned; only the lists count here.",
+    "Labels are the integers of the lists. Their order is not that of a program's sort (cello is "
+    "66, cell_phone 67), so that labels of an ImageFolder are other ones.",
+    "painting has no training picture of a t-shirt and no test picture of a syringe; toe has one "
+    "of each. A class without training pictures is no candidate of a probe, and its test pictures "
+    "count as wrong; one without test pictures is not scored, and shown as –.",
+    "There are archives of clipart and painting outside the folder groundtruth/: those of the "
+    "challenge, laid out otherwise.",
+    "A single domain is one class of the task domain; that task is for `domainnet`, all six "
+    "joined.",
+)
+
 
 def _entry(name: str, domains: Sequence[str], description: str) -> CatalogueEntry:
     train = sum(COUNTS[domain][0] for domain in domains)

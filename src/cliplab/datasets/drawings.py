@@ -140,7 +140,8 @@ def read_drawings(
     Classes stand in the order of the collection's list (`class_names`) where they are known there,
     others behind them by name. Rows stand class by class, in the order of the files' lines or rows.
     The split is that of `hashed_split` over the collection's keys; a bitmap has none, and its class
-    and row ("cat/17") stand in for it. Digests are "" (not known).
+    and row ("cat/17") stand in for it; a class of few drawings may lack a side. Digests are "" (not
+    known).
 
     Parameters
     ----------
@@ -166,10 +167,11 @@ def read_drawings(
     labels = np.repeat(np.arange(len(groups), dtype=np.int64), counts)
     with progress("splitting", len(labels), unit="drawings") as advance:
         splits = np.concatenate([_split(group, advance) for group in groups])
+    names = tuple(group.name for group in groups)
     ids = np.concatenate([np.array(group.ids(), dtype=object) for group in groups])
     return Dataset(
         name=name,
-        tasks={TASK: Task(TASK, tuple(group.name for group in groups), PROMPTS)},
+        tasks={TASK: Task(TASK, names, PROMPTS, may_lack_training=True)},
         ids=ids,
         labels={TASK: labels},
         splits={TASK: splits},
@@ -250,5 +252,6 @@ def _source(
     arrays = tuple(part for part in parts if isinstance(part, ClassArray))
     if arrays:
         return ArrayPictures(arrays, starts, is_inverted=options.look == DARK)
-    indexes = tuple(part for part in parts if isinstance(part, StrokeIndex))
+    # Their keys, millions of strings, are in the ids already.
+    indexes = tuple(part._replace(keys=[]) for part in parts if isinstance(part, StrokeIndex))
     return StrokePictures(indexes, starts, options.size or DRAWN_SIZE, is_dark=options.look == DARK)

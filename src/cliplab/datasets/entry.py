@@ -7,6 +7,9 @@ A module in this package, or one of another package under the entry point group
 - ``open_entry(name, *, home)``: gives the `Dataset` of one of these names, or raises a
   `CliplabError` that says what to do to have it.
 
+Members that come with cliplab also have ``TRAPS``, sentences on what one must know of their data
+sets before believing a number, which go into `docs/datasets.md`.
+
 A member whose pictures come out of archives of the web has two functions more (`FromArchives`),
 and `cliplab prepare NAME` does the rest: it finds or downloads the archives, verifies them, reads
 them as streams and writes Parquet. Such a member may also have
@@ -14,7 +17,9 @@ them as streams and writes Parquet. Such a member may also have
 - ``parts(name)``: the data sets that `name` stands for, so that `cliplab prepare domainnet`
   prepares all six domains. `name` need not be in `ENTRIES`; () if it is none of this member's, and
   `(name,)` if it stands for itself;
-- ``card(name)``: the `Card` (licence, citation) that is shown before anything is downloaded.
+- ``card(name)``: the `Card` (licence, citation) that is shown before anything is downloaded;
+- ``remotes_in(name, folder)``: the files that a folder of the user's holds, where fewer than all of
+  `remotes` will do. With ``--archives FOLDER`` these are read, and nothing else is downloaded.
 """
 
 from __future__ import annotations

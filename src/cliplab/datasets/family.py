@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from cliplab.datasets.entry import EMBEDDED, PREPARED, CatalogueEntry, FromArchives, Member
-from cliplab.nouns import Dataset
+from cliplab.nouns import CAPTIONS_ALONE, Dataset
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import home as home_of
 
 GROUP = "cliplab.datasets"  # of entry points
-HUB = "hf:"
+HUB, WDS = "hf:", "wds:"
 
 
 class Opened(NamedTuple):
@@ -32,8 +32,9 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     """Open a data set by the name that a user gives it.
 
     The name is an existing folder first, then a name of the catalogue or of a prepared data set,
-    then a file of drawings (`.npz`, `.npy`, `.ndjson`) or `hf:owner/name`. A task may follow the
-    last colon: `wikiart:genre`, `photos:label`, `hf:owner/name:label`.
+    then a file of drawings (`.npz`, `.npy`, `.ndjson`), `hf:owner/name`, or `wds:` with a folder,
+    address or name of a collection in CLIP_benchmark's layout. A task may follow the last colon:
+    `wikiart:genre`, `photos:label`, `hf:owner/name:label`.
 
     Parameters
     ----------
@@ -72,15 +73,19 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
         readings.append((before, after))
     for base, task in readings:
         if base and os.path.isdir(_path(base)):  # noqa: PTH112 (never raises)
-            return _with_task(_open_folder(base, place, task), task)
+            found = _open_folder(base, place, task)
+            return _with_task(found, task, _name_under(_path(base), place), place)
     if spec.startswith(HUB):
         return _open_hub(spec, place)
     for base, task in readings:
         if (dataset := _open_named(base, place)) is not None:
-            return _with_task(dataset, task)
+            return _with_task(dataset, task, base, place)
     for base, task in readings:
         if is_drawing_file(_path(base)):
-            return _with_task(open_drawings(_path(base), name=base, home=place), task)
+            found = open_drawings(_path(base), name=base, home=place)
+            return _with_task(found, task, None, place)
+    if spec.startswith(WDS):
+        return _open_wds(spec, place)
     if os.path.isfile(_path(spec)):  # noqa: PTH113
         check_folder(_path(spec))  # says that it is a file
     known = [entry.name for entry in catalogue(place)]
@@ -88,14 +93,38 @@ def open_dataset(name: str | Path, *, home: Path | None = None) -> Opened:
     raise UnknownName("data set", base, known, hint="(and there is no such folder)")
 
 
+def open_catalogued(name: str, *, home: Path | None = None) -> Dataset:
+    """Open a data set of the catalogue, whatever folders of its name lie about.
+
+    Raises
+    ------
+    UnknownName
+        If the catalogue has no such name.
+    NotPrepared
+        If it is not on this machine yet.
+    """
+    place = home_of(home)
+    dataset = _open_named(name, place)
+    if dataset is None:
+        raise UnknownName("data set", name, [entry.name for entry in catalogue(place)])
+    return _with_task(dataset, None, name, place).dataset
+
+
 def catalogue(home: Path | None = None) -> list[CatalogueEntry]:
     """List the data sets that have a name: those that come with cliplab, and the prepared ones."""
     place = home_of(home)
-    entries = {entry.name: entry for entry, _member in _members()}
-    for prepared in _prepared(place):
-        known = entries.get(prepared.name)
+    entries, made_of = {}, {}
+    for entry, member in members():
+        entries[entry.name] = entry
+        made_of[entry.name] = getattr(member, "parts", lambda _name: ())(entry.name)
+    prepared = {entry.name: entry for entry in _prepared(place)}
+    for name, entry in prepared.items():
+        known = entries.get(name)
         if known is None or known.state != EMBEDDED:
-            entries[prepared.name] = prepared
+            entries[name] = entry
+    for name, parts in made_of.items():  # joined and views: here when what they are made of is
+        if parts and all(part in prepared for part in parts) and name not in prepared:
+            entries[name] = entries[name]._replace(state=PREPARED, size=0)
     return list(entries.values())
 
 
@@ -109,19 +138,21 @@ class Archived(NamedTuple):
 def archived(name: str) -> Archived | None:
     """Give the member that makes the data set of that name out of archives; None if none does.
 
-    A folder of that name comes first, as in `open_dataset`.
+    A folder of that name comes first, as in `open_dataset`; a task after the colon is passed over.
     """
-    if os.path.isdir(_path(name)):  # noqa: PTH112 (never raises)
-        return None
-    for module in _modules():
-        if not (hasattr(module, "read_archives") and hasattr(module, "remotes")):
-            continue
-        parts = tuple(module.parts(name)) if hasattr(module, "parts") else ()
-        if not parts and name in {entry.name for entry in module.ENTRIES}:
-            parts = (name,)
-        if parts:
-            return Archived(cast(FromArchives, module), parts)
+    for base in (name, name.rpartition(":")[0]):
+        if os.path.isdir(_path(base)):  # noqa: PTH112 (never raises)
+            return None
+        for member in archive_members() if base else ():
+            if parts := _parts(member, base):
+                return Archived(member, parts)
     return None
+
+
+def _parts(member: FromArchives, name: str) -> tuple[str, ...]:
+    parts = tuple(member.parts(name)) if hasattr(member, "parts") else ()
+    is_one = any(entry.name == name for entry in member.ENTRIES)
+    return parts or ((name,) if is_one else ())
 
 
 def archive_members() -> list[FromArchives]:
@@ -137,16 +168,33 @@ def _path(name: str) -> Path:
         return Path(name)
 
 
-def _with_task(dataset: Dataset, task: str | None) -> Opened:
-    return Opened(dataset, dataset.task(task).name)
+def _with_task(dataset: Dataset, task: str | None, name: str | None, home: Path) -> Opened:
+    """Choose the task; prompts are those of the files that go by `name`, where there are some."""
+    from cliplab.datasets.words import with_prompts
+
+    found = dataset if name is None else with_prompts(dataset, name, home)
+    return Opened(found, found.task(task).name)
+
+
+def _name_under(folder: Path, home: Path) -> str | None:
+    """Name of the data set that was prepared in this folder; None: a folder of the user's."""
+    root, place = (home / "datasets").absolute(), folder.absolute()
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else None
 
 
 def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
-    from cliplab.datasets import captions_csv, drawing_files, folder, huggingface, labels_csv
+    from cliplab.datasets import (
+        captions_csv,
+        drawing_files,
+        folder,
+        huggingface,
+        labels_csv,
+        webdataset,
+    )
 
     path = _path(base)
     folder.check_folder(path)
-    if base in {entry.name for entry, _member in _members()}:
+    if base in {entry.name for entry, _member in members()}:
         say(f"{base}: the folder here is taken, not cliplab's data set of that name.")
     lists = (labels_csv.LABELS_CSV, captions_csv.CAPTIONS_CSV)
     has_list = any((path / name).is_file() for name in lists)
@@ -154,6 +202,8 @@ def _open_folder(base: str, home: Path, task: str | None) -> Dataset:
         return huggingface.open_local(path, name=base, home=home, label=task)
     if not has_list and drawing_files.holds_drawings(path):
         return drawing_files.open_drawings(path, name=base, home=home)
+    if not has_list and webdataset.is_webdataset(path):
+        return webdataset.open_webdataset(path, name=base, home=home)
     return folder.open_folder(path, name=base, home=home)
 
 
@@ -163,17 +213,31 @@ def _open_hub(spec: str, home: Path) -> Opened:
     repository, _, label = spec.removeprefix(HUB).partition(":")
     if not repository:
         raise UsageError(f"{spec!r} names no data set of the hub; write hf:owner/name.")
-    return _with_task(open_hub(HUB + repository, home=home, label=label or None), label or None)
+    dataset = open_hub(HUB + repository, home=home, label=label or None)
+    return _with_task(dataset, label or None, HUB + repository, home)
+
+
+def _open_wds(spec: str, home: Path) -> Opened:
+    from cliplab.datasets.webdataset import TASK
+    from cliplab.datasets.webdataset_fetch import open_wds
+
+    base, _, task = spec.rpartition(":")
+    if base in ("", WDS.rstrip(":")) or task not in (TASK, CAPTIONS_ALONE.name):
+        base, task = spec, ""
+    return _with_task(open_wds(base, home=home), task or None, base, home)
 
 
 def _open_named(name: str, home: Path) -> Dataset | None:
     """Open a data set of the catalogue or a prepared one; None if there is no such name."""
     from cliplab.datasets.parquet import open_parquet
 
-    entry, member = next((found for found in _members() if found[0].name == name), (None, None))
+    entry, member = next((found for found in members() if found[0].name == name), (None, None))
     folder = _prepared_folder(name, home)
     if folder and not (entry and entry.state == EMBEDDED):
         return open_parquet(folder, name=name, home=home)
+    options = name.partition("@")[2]
+    if member is None and options and ":" not in options and (found := archived(name)) is not None:
+        member = found.member
     return member.open_entry(name, home=home) if member else None
 
 
@@ -187,7 +251,7 @@ def _prepared_folder(name: str, home: Path) -> Path | None:
     return folder if inside and os.path.isdir(folder / "data") else None  # noqa: PTH112
 
 
-def _members() -> Iterator[tuple[CatalogueEntry, Member]]:
+def members() -> Iterator[tuple[CatalogueEntry, Member]]:
     """Give each entry of the catalogue with the module that serves it; a first name wins."""
     seen = set()
     for module in _modules():
@@ -219,19 +283,20 @@ def _prepared(home: Path) -> Iterator[CatalogueEntry]:
         if manifest is not None and is_whole(path.parent):
             name = path.parent.relative_to(root).as_posix()
             name = HUB + name.removeprefix("hf/") if name.startswith("hf/") else name
+            name = manifest.get("name", name) if name.startswith("wds/") else name
             yield _prepared_entry(name, manifest)
 
 
 def _prepared_entry(name: str, manifest: dict[str, Any]) -> CatalogueEntry:
-    splits: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
     for shard in manifest["shards"]:
-        splits[shard["split"]] += shard["rows"]
+        rows[shard["split"]] += shard["rows"]
     return CatalogueEntry(
         name=name,
         description=manifest["card"]["description"].partition("\n")[0],
         tasks={task["name"]: len(task["class_names"]) for task in manifest["tasks"]},
-        pictures=sum(splits.values()),
-        splits=dict(splits),
+        pictures=sum(rows.values()),
+        splits=manifest.get("splits", dict(rows)),
         licence=manifest["card"]["licence"],
         size=sum(shard["size"] for shard in manifest["shards"]),
         state=PREPARED,

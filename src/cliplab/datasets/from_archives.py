@@ -11,11 +11,13 @@ from cliplab.datasets.family import archived
 from cliplab.datasets.manifest import is_whole
 from cliplab.datasets.prepare import prepare, prepared_folder, say_card
 from cliplab.datasets.shards import Bounds
+from cliplab.datasets.webdataset_fetch import WDS, open_wds
 from cliplab.nouns import Card, Dataset
 from cliplab.runtime.downloads import Remote, find_file, find_or_fetch
 from cliplab.runtime.patience import Patience
 from cliplab.runtime.progress import say
 
+MOST_TOLD = 6  # files that are named one by one
 ARCHIVES = "archives"  # folder below the home, of what was downloaded
 
 
@@ -60,7 +62,10 @@ def prepare_named(
     """
     found = archived(name)
     if found is None:
-        return [prepare(name, home=home, on_bad=on_bad, workers=workers, bounds=bounds)]
+        named: Dataset | str = name
+        if name.startswith(WDS) and not is_whole(prepared_folder(name, home)):
+            named = open_wds(name, home=home, offline=offline, patience=patience)
+        return [prepare(named, home=home, on_bad=on_bad, workers=workers, bounds=bounds)]
     folders = []
     for part in found.parts:
         folder = prepared_folder(part, home)
@@ -90,7 +95,7 @@ def _obtain(
     patience: Patience | None,
 ) -> Dataset:
     """Find or fetch the files of a data set, having said what it is, and open it on them."""
-    remotes = member.remotes(name)
+    remotes = _files_of(member, name, archives)
     _announce(member, name, remotes, home, archives)
     files = find_or_fetch(
         remotes, home / ARCHIVES, archives=archives, offline=offline, patience=patience
@@ -98,6 +103,14 @@ def _obtain(
     dataset = member.read_archives(name, {file: found.path for file, found in files.items()})
     digests = {file: found.digest for file, found in files.items()}
     return replace(dataset, archives=digests)
+
+
+def _files_of(member: FromArchives, name: str, archives: Path | None) -> tuple[Remote, ...]:
+    """Give the files to read: where fewer than all will do, those that the user's folder holds."""
+    if archives is not None and archives.is_dir() and hasattr(member, "remotes_in"):
+        found: tuple[Remote, ...] = member.remotes_in(name, archives)
+        return found
+    return member.remotes(name)
 
 
 def card_of_member(member: FromArchives, name: str) -> Card:
@@ -122,10 +135,12 @@ def _announce(
     archives: Path | None,
 ) -> None:
     entry = _entry(member, name)
-    say(f"{name}: {entry.description if entry else 'a data set out of archives'}")
-    say_card(card_of_member(member, name))
+    card = card_of_member(member, name)
+    what = entry.description if entry else card.description
+    say(f"{name}: {what or 'a data set out of archives'}")
+    say_card(card)
     places = [place for place in (archives, home / ARCHIVES) if place is not None]
-    for remote in remotes:
+    for remote in remotes[:MOST_TOLD]:
         size = "size not known" if remote.size is None else f"{remote.size / 1e6:,.1f} MB"
         path = find_file(remote, places)
         if path is not None:
@@ -135,3 +150,6 @@ def _announce(
         else:
             where = f"by hand: {remote.by_hand}"
         say(f"  {remote.name} ({size}) {where}")
+    if len(remotes) > MOST_TOLD:
+        n_here = sum(find_file(remote, places) is not None for remote in remotes)
+        say(f"  … {len(remotes):,} files in all, {n_here:,} of them here")

@@ -46,6 +46,7 @@ class Buildings:
     prefix: str = ""  # that file names have before the search word
     query_prefix: str = ""  # that the ground truth has before a query's file name
     damaged: tuple[str, ...] = field(default=())  # file names known to be damaged at the source
+    catch_all: tuple[str, ...] = ()  # of word_names: the words that anything was tagged with
 
 
 def word_of(file: str, prefix: str = "") -> str:
@@ -158,7 +159,7 @@ def read_buildings(buildings: Buildings, files: Mapping[str, Path]) -> Dataset:
     return Dataset(
         name=buildings.name,
         tasks={
-            WORD: Task(WORD, buildings.word_names),
+            WORD: Task(WORD, buildings.word_names, catch_all=buildings.catch_all),
             LANDMARK: Task(LANDMARK, buildings.landmark_names),
         },
         ids=ids,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -76,8 +77,10 @@ def manifest_json(
     """Give the manifest of a data set written in `order`, whose pictures have these digests.
 
     `unreadable` are the pictures that did not decode as they were written, with the reason.
-    `content_digest` is that of the data set as it will be read from the shards.
+    `content_digest` is that of the data set as it will be read from the shards, `splits` the
+    number of pictures in each split of the default task.
     """
+    default = next(iter(dataset.tasks))
     prepared = replace(
         dataset,
         ids=dataset.ids[order],
@@ -95,6 +98,7 @@ def manifest_json(
         "card": asdict(dataset.card),
         "tasks": _tasks_json(dataset),
         "archives": dict(dataset.archives),
+        "splits": dict(Counter(str(split) for split in dataset.splits[default] if split)),
         "queries": _queries_json(dataset),
         "unreadable": [skipped._asdict() for skipped in unreadable],
         "shards": list(shards),
@@ -135,14 +139,16 @@ def _task(found: dict[str, Any]) -> Task:
     if prompts is not None:
         per_class = {name: tuple(texts) for name, texts in prompts["per_class"].items()}
         prompts = Prompts(prompts["name"], tuple(prompts["templates"]), per_class)
-    may_lack = found.get("may_lack_training", False)
-    return Task(found["name"], tuple(found["class_names"]), prompts, may_lack)
+    may_lack, catch_all = found.get("may_lack_training", False), found.get("catch_all", ())
+    return Task(found["name"], tuple(found["class_names"]), prompts, may_lack, tuple(catch_all))
 
 
 def _tasks_json(dataset: Dataset) -> list[dict[str, Any]]:
     found = []
     for name, task in dataset.tasks.items():
         prompts = None if task.prompts is None else asdict(task.prompts)
-        told = {"name": name, "class_names": list(task.class_names), "prompts": prompts}
-        found.append(told | ({"may_lack_training": True} if task.may_lack_training else {}))
+        told: dict[str, Any] = {"name": name, "class_names": list(task.class_names)}
+        told["prompts"] = prompts
+        told |= {"may_lack_training": True} if task.may_lack_training else {}
+        found.append(told | ({"catch_all": list(task.catch_all)} if task.catch_all else {}))
     return found

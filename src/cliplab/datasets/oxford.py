@@ -49,7 +49,7 @@ CARD = Card(
     "anything, and those of the word oxford do. landmark is the ground truth: the photographs that "
     "show one of 11 landmarks well (good) or in part (ok). The splits are cliplab's, since the "
     "source has none for classification.",
-    licence="none stated; the photographs belong to the Flickr users who took them",
+    licence="Flickr's terms of use, and the source's terms of access",
     citation="@inproceedings{philbin2007object,\n"
     "  title = {Object retrieval with large vocabularies and fast spatial matching},\n"
     "  author = {Philbin, James and Chum, Ondrej and Isard, Michael and Sivic, Josef and\n"
@@ -68,13 +68,29 @@ BUILDINGS = Buildings(
     archives=(PHOTOGRAPHS,),
     truth=TRUTH,
     card=CARD,
+    catch_all=(WORDS["oxford"],),
     complete=(5_062, 5_063),
     query_prefix="oxc1_",
+)
+TRAPS = (
+    "The classes of query_word are the words that Flickr was searched for, not checked labels: a "
+    "photograph may show anything, and many show no landmark.",
+    "Oxford is a catch-all class: the photographs of that word show anything. Headlines are given "
+    "with and without them.",
+    "There is no official split for classification: the fixed one holds out a fifth of each "
+    "class, by SHA-256 of the id, the same on every machine.",
+    "Since 2022 the archives are ones in which faces are blurred, and the older ones are gone "
+    "from the source; both are read, and the record's digests tell them apart.",
+    "A landmark is given by the ground truth where any of its five queries calls the photograph "
+    "good or ok; a photograph that has two landmarks has none here.",
+    "The source's page counts 5,062 photographs, the archive holds 5,063.",
+    "Classes are small: cornmarket has 59 photographs, hertford 67, worcester 70, so that a fifth "
+    "of them is a dozen. Look at the intervals.",
 )
 ENTRIES = (
     CatalogueEntry(
         name=NAME,
-        description="Oxford Buildings: photographs by Flickr search word, and of 11 landmarks.",
+        description="Oxford Buildings: photographs by Flickr search word (unchecked), by landmark.",
         tasks={WORD: len(WORDS), LANDMARK: len(LANDMARKS)},
         pictures=5_063,
         splits={TRAIN: 4_051, TEST: 1_012},

@@ -73,16 +73,32 @@ BUILDINGS = Buildings(
     archives=PHOTOGRAPHS,
     truth=TRUTH,
     card=CARD,
+    catch_all=(WORDS["general"],),
     complete=(6_412,),
     prefix="paris_",
     damaged=tuple(
         f"paris_{word}_{number:06d}.jpg" for word, numbers in DAMAGED.items() for number in numbers
     ),
 )
+TRAPS = (
+    "The classes of query_word are the words that Flickr was searched for, not checked labels: a "
+    "photograph may show anything, and many show no landmark. Queries of La Défense and the "
+    "Eiffel Tower are themselves called paris_general_….",
+    "Paris is a catch-all class: the photographs of that word show anything. Headlines are given "
+    "with and without them.",
+    "There is no official split for classification: the fixed one holds out a fifth of each "
+    "class, by SHA-256 of the id, the same on every machine.",
+    "Since 2022 the archives are ones in which faces are blurred, and the older ones are gone "
+    "from the source; both are read, and the record's digests tell them apart.",
+    "A landmark is given by the ground truth where any of its five queries calls the photograph "
+    "good or ok; a photograph that has two landmarks has none here.",
+    "20 of the 6,412 files are damaged at the source. In some copies they are pages of the web "
+    "that say 302 Found, under the name of a .jpg. They are listed as unreadable: 6,392 are left.",
+)
 ENTRIES = (
     CatalogueEntry(
         name=NAME,
-        description="Paris buildings: photographs by Flickr search word, and of 11 landmarks.",
+        description="Paris buildings: photographs by Flickr search word (unchecked), by landmark.",
         tasks={WORD: len(WORDS), LANDMARK: len(LANDMARKS)},
         pictures=6_412,
         splits={TRAIN: 5_131, TEST: 1_281},

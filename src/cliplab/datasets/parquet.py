@@ -23,7 +23,7 @@ from cliplab.datasets.manifest import (
 )
 from cliplab.datasets.shards import FULL
 from cliplab.datasets.tables import TableFile, TablePictures, stored_digests, table_file
-from cliplab.nouns import Dataset
+from cliplab.nouns import UNLABELLED, Dataset
 from cliplab.runtime.errors import DataError, FormatTooNew
 
 
@@ -111,8 +111,9 @@ def _columns(file: TableFile, shard: dict[str, Any], manifest: dict[str, Any]) -
     import pyarrow.types as types
 
     tasks = [task["name"] for task in manifest["tasks"]]
+    labelled = [task["name"] for task in manifest["tasks"] if task["class_names"]]
     expected = {IMAGE: types.is_struct, ID: types.is_string}
-    expected |= dict.fromkeys(tasks, types.is_integer)
+    expected |= dict.fromkeys(labelled, types.is_integer)
     if shard["split"] == FULL:
         expected |= dict.fromkeys((f"{SPLIT}{task}" for task in tasks), types.is_string)
     if manifest["captions"]:
@@ -135,6 +136,8 @@ def _strings(tables: Sequence[Any], column: str) -> np.ndarray:
 
 
 def _labels(tables: Sequence[Any], task: str) -> np.ndarray:
+    if task not in tables[0].column_names:  # pictures with captions alone
+        return np.full(sum(table.num_rows for table in tables), UNLABELLED, dtype=np.int64)
     return np.concatenate([t.column(task).to_numpy() for t in tables]).astype(np.int64)
 
 

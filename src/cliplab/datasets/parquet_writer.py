@@ -193,6 +193,7 @@ def _fill(
     make_folder(workshop / "data")
     sweep_parts(workshop)
     sweep_parts(workshop / "data")
+    sweep_parts(workshop / UNREADABLE)
     missing = [shard for shard in plan.shards if not (workshop / shard.file).exists()]
     rows = [row for shard in missing for row in shard.rows.tolist()]
     digests: list[str] = []
@@ -292,6 +293,6 @@ def _card(dataset: Dataset, shards: Sequence[dict[str, Any]]) -> str:
         splits.append(
             SplitSize(name, sum(s["rows"] for s in of_split), sum(s["size"] for s in of_split))
         )
-    tasks = {name: task.class_names for name, task in dataset.tasks.items()}
+    tasks = {name: task.class_names for name, task in dataset.tasks.items() if task.class_names}
     features = yaml_features(tasks, split_columns(dataset), dataset.captions is not None)
     return card_text(dataset, features, splits)

@@ -9,7 +9,7 @@ from pathlib import Path
 from cliplab.datasets.prepare import prepared_folder
 from cliplab.nouns import Dataset
 from cliplab.runtime.archives import Listing, Member, Refused
-from cliplab.runtime.errors import DataError
+from cliplab.runtime.errors import DataError, NotPrepared
 
 
 def text_of(path: Path) -> str:
@@ -54,7 +54,7 @@ def prepared(name: str, home: Path) -> Dataset | None:
     return open_parquet(folder, name=name, home=home)
 
 
-def not_prepared(name: str, needed: Sequence[str], size: int | None) -> DataError:
+def not_prepared(name: str, needed: Sequence[str], size: int | None) -> NotPrepared:
     """Give the error that says how to come by a data set.
 
     Parameters
@@ -70,7 +70,8 @@ def not_prepared(name: str, needed: Sequence[str], size: int | None) -> DataErro
     command = " ".join(["cliplab prepare", *needed])
     verb = "is" if len(needed) == 1 else "are"
     subject = name if list(needed) == [name] else f"{name} is made of {', '.join(needed)}, which"
-    return DataError(
+    return NotPrepared(
         f"{subject} {verb} not prepared here. Run `{command}`{load}; if you have the archives "
-        "already, add --archives FOLDER."
+        "already, add --archives FOLDER.",
+        needed,
     )

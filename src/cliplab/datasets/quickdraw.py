@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from cliplab.datasets import domainnet
 from cliplab.datasets.drawing_files import kinds_listed
 from cliplab.datasets.drawings import (
     BITMAPS,
@@ -32,12 +33,14 @@ from cliplab.datasets.drawings import (
     read_drawings,
 )
 from cliplab.datasets.entry import CatalogueEntry
+from cliplab.datasets.picture_lists import not_prepared, prepared
 from cliplab.datasets.tree import walk
 from cliplab.nouns import Card, Dataset
 from cliplab.runtime.downloads import Remote
 from cliplab.runtime.errors import DataError, UsageError
 
-NAME, DOMAINNET = "quickdraw", "domainnet"
+NAME = "quickdraw"
+RASTERS, DOMAINNETS = "quickdraw/domainnet", "domainnet/quickdraw"  # one data set, two names
 HOST = "https://storage.googleapis.com/quickdraw_dataset/full"
 TOTAL = 50_426_266  # drawings, recognised or not
 LICENCE = "CC BY 4.0"
@@ -49,6 +52,24 @@ CITATION = (
     "  year = {2018}\n}"
 )
 HOMEPAGE = "https://github.com/googlecreativelab/quickdraw-dataset"
+TRAPS = (
+    "A label is the word that a player was asked to draw: some drawings are unfinished, or of "
+    "something else. Those that the game did not recognise are left out of strokes, unless "
+    "`--all-drawings` is given; of the bitmaps nobody can tell, and all are there.",
+    "All readers have one look: dark lines on white, as DomainNet's rasters have it, where the "
+    "published bitmaps are light on black. `--look light` gives that back, to the bit.",
+    "Strokes are drawn in the frame and with the line of the published bitmaps: at 28 pixels a "
+    "drawing is its bitmap to within a grey or two of 255 on average, at 64 (the default) it is "
+    "the same drawing, finer.",
+    "There is no official split. Here the SHA-256 of a drawing's key, read as a number, decides by "
+    "its last decimal digit: 0 is test, 1 validation, the rest train. It stays the same however "
+    "many drawings are taken, and is one for simplified and raw strokes.",
+    "A bitmap has no key; its class and row (`cat/17`) stand in for it. The same drawing may "
+    "therefore be training as a bitmap and test as strokes: do not train on one and test on the "
+    "other. DomainNet's lists, too, divide drawings of this collection in a way of their own.",
+    "With all 50 million drawings, names and labels alone take some 6 GB of memory; `--per-class` "
+    "takes the first so many of each class.",
+)
 
 
 class _Kind(NamedTuple):
@@ -88,6 +109,7 @@ def _entry(name: str, kind: str) -> CatalogueEntry:
 ENTRIES = (
     _entry(NAME, BITMAPS),
     *(_entry(f"{NAME}/{kind}", kind) for kind in KINDS),
+    next(entry for entry in domainnet.ENTRIES if entry.name == DOMAINNETS)._replace(name=RASTERS),
 )
 
 
@@ -137,8 +159,20 @@ def with_options(name: str, options: DrawingOptions) -> str:
 
     >>> with_options("quickdraw", DrawingOptions(per_class=10, look="light"))
     'quickdraw@per-class=10,look=light'
+
+    Raises
+    ------
+    UsageError
+        If it is no name of drawings.
     """
     base, _, has = name.partition("@")
+    if base == RASTERS or base not in {entry.name for entry in ENTRIES}:
+        names = ", ".join(entry.name for entry in ENTRIES if entry.name != RASTERS)
+        raise UsageError(
+            f"{name} takes no options for drawings (--size, --per-class, --look, --all-drawings); "
+            f"they are for {names}. Of a folder of your own: "
+            f"cliplab prepare {NAME} --archives FOLDER."
+        )
     before = asked_for(name).options if has else DrawingOptions()
     parts = []
     for field in fields(DrawingOptions):
@@ -151,17 +185,26 @@ def with_options(name: str, options: DrawingOptions) -> str:
     return f"{base}@{','.join(parts)}" if parts else base
 
 
-def entry_of(name: str) -> CatalogueEntry | None:
-    """Give the entry of a name with options; None where it is none of these."""
+def parts(name: str) -> tuple[str, ...]:
+    """Give the name itself, with options or without; DomainNet's own name for its rasters.
+
+    Raises
+    ------
+    UsageError
+        If an option cannot be.
+    """
+    if name == RASTERS:
+        return (DOMAINNETS,)
     base = name.partition("@")[0]
-    if base == name:
-        return None
-    entry = next((entry for entry in ENTRIES if entry.name == base), None)
-    return entry._replace(name=with_options(name, DrawingOptions())) if entry else None
+    if base == RASTERS or base not in {entry.name for entry in ENTRIES} or ":" in name:
+        return ()  # or a name with a task behind it
+    return (with_options(name, DrawingOptions()),)
 
 
 def remotes(name: str) -> tuple[Remote, ...]:
     """Give the 345 files of a kind; of `quickdraw` alone, the bitmaps."""
+    if name in (RASTERS, DOMAINNETS):
+        return domainnet.remotes(DOMAINNETS)
     about = KINDS[asked_for(name).kind or BITMAPS]
     found = []
     for word in class_names():
@@ -171,16 +214,18 @@ def remotes(name: str) -> tuple[Remote, ...]:
     return tuple(found)
 
 
-def files_in(name: str, folder: Path) -> dict[str, Path]:
-    """Find the files of drawings in a folder and below: those of the kind that the name asks for.
+def remotes_in(name: str, folder: Path) -> tuple[Remote, ...]:
+    """Give the files of drawings in a folder and below: those of the kind that the name asks for.
 
-    Some of the 345 classes will do.
+    Some of the 345 classes will do. `Remote.name` is the path within the folder.
 
     Raises
     ------
     DataError
         If there are none, or, where the name leaves the kind open, those of several kinds.
     """
+    if name in (RASTERS, DOMAINNETS):
+        return domainnet.remotes(DOMAINNETS)
     kind = asked_for(name).kind
     files = [folder / file for file in walk(folder).others if Path(file).suffix.lower() in SUFFIXES]
     kinds = kinds_of(files)
@@ -199,7 +244,7 @@ def files_in(name: str, folder: Path) -> dict[str, Path]:
         raise DataError(
             f"{folder} holds no {kind or 'drawings'} ({wanted} files) of {NAME}; {has}."
         )
-    return {path.relative_to(folder).as_posix(): path for path in found}
+    return tuple(Remote(path.relative_to(folder).as_posix(), urls=()) for path in found)
 
 
 def read_archives(name: str, files: Mapping[str, Path]) -> Dataset:
@@ -210,14 +255,24 @@ def read_archives(name: str, files: Mapping[str, Path]) -> Dataset:
     DataError, UsageError
         As `read_drawings` does; also for files of another kind than the name says.
     """
+    if name == DOMAINNETS:
+        return domainnet.read_archives(name, files)
     wanted = asked_for(name)
     kinds = kinds_of(sorted(files.values()))
     kind = wanted.kind or next(iter(kinds))
     if set(kinds) != {kind}:
         listing = ", ".join(f"{k} ({paths[0]}, …)" for k, paths in sorted(kinds.items()))
         raise DataError(f"{name} takes {kind} alone; found {listing}.")
-    card = _card(kind, wanted.options)
-    return read_drawings(kinds[kind], name=name, options=wanted.options, card=card)
+    about = _card(kind, wanted.options)
+    return read_drawings(kinds[kind], name=name, options=wanted.options, card=about)
+
+
+def card(name: str) -> Card:
+    """Say where the drawings come from, before it is known what a folder holds."""
+    if name in (RASTERS, DOMAINNETS):
+        return domainnet.card(DOMAINNETS)
+    wanted = asked_for(name)
+    return _card(wanted.kind or BITMAPS, wanted.options)
 
 
 def _card(kind: str, options: DrawingOptions) -> Card:
@@ -242,16 +297,15 @@ def _card(kind: str, options: DrawingOptions) -> Card:
 
 
 def open_entry(name: str, *, home: Path) -> Dataset:
-    """Say how the drawings come here; what is prepared is opened without asking this.
+    """Open DomainNet's rasters, or what was prepared under the name that `parts` gives.
 
     Raises
     ------
     DataError
-        Always.
+        Where nothing was; the message says how the drawings come here.
     """
-    size = KINDS[asked_for(name).kind or BITMAPS].size
-    load = f" (a download of {size / 1e9:,.1f} GB)" if size else ""
-    raise DataError(
-        f"{name} is not prepared here. Run `cliplab prepare {name}`{load}; if you have the files "
-        "already, some classes or all, add --archives FOLDER."
-    )
+    (part,) = parts(name)
+    if (dataset := prepared(part, home)) is not None:
+        return replace(dataset, name=name)
+    size = None if part == DOMAINNETS else KINDS[asked_for(part).kind or BITMAPS].size
+    raise not_prepared(name, [part], size)

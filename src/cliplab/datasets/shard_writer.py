@@ -152,7 +152,8 @@ def table_schema(dataset: Dataset) -> Any:
 
     columns: dict[str, Any] = {IMAGE: Image(), ID: Value("string")}
     for name, task in dataset.tasks.items():
-        columns[name] = ClassLabel(names=list(task.class_names))
+        if task.class_names:
+            columns[name] = ClassLabel(names=list(task.class_names))
     columns |= {name: Value("string") for name in split_columns(dataset)}
     if dataset.captions is not None:
         columns[CAPTION] = List(Value("string"))
@@ -177,8 +178,9 @@ def _table(dataset: Dataset, group: _Group, schema: Any) -> Any:
         for id_, content in zip(ids, group.contents, strict=True)
     ]
     columns: dict[str, Any] = {IMAGE: pictures, ID: ids}
-    for task in dataset.tasks:
-        columns[task] = dataset.labels[task][group.rows]
+    for name, task in dataset.tasks.items():
+        if task.class_names:
+            columns[name] = dataset.labels[name][group.rows]
     for name in split_columns(dataset):
         splits = dataset.splits[name.removeprefix(SPLIT)][group.rows]
         columns[name] = [split or None for split in splits]

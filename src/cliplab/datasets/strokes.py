@@ -171,7 +171,7 @@ def _checked(drawing: Any) -> list[list[list[float]]]:
             raise BadDrawing(f"stroke {number} is not a list of xs and one of ys")
         if len(stroke[0]) != len(stroke[1]):
             raise BadDrawing(f"stroke {number} has {len(stroke[0])} xs and {len(stroke[1])} ys")
-        if not all(map(_is_coordinate, (*stroke[0], *stroke[1]))):
+        if not (_are_coordinates(stroke[0]) and _are_coordinates(stroke[1])):
             raise BadDrawing(f"stroke {number} has coordinates that are no numbers")
         if stroke[0]:
             kept.append(stroke)
@@ -182,8 +182,14 @@ def _checked(drawing: Any) -> list[list[list[float]]]:
     return kept
 
 
-def _is_coordinate(value: Any) -> bool:
-    return type(value) in (int, float) and -FARTHEST < value < FARTHEST  # NaN is not
+def _are_coordinates(values: list[Any]) -> bool:
+    if not values:
+        return True
+    if not set(map(type, values)) <= {int, float}:
+        return False
+    if any(value != value for value in values if type(value) is float):  # NaN
+        return False
+    return bool(min(values) > -FARTHEST and max(values) < FARTHEST)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:

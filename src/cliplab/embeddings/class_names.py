@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cliplab.embeddings.text_files import (
+from cliplab.nouns import Task
+from cliplab.runtime.errors import UsageError
+from cliplab.runtime.text_files import (
     entry_for,
     is_texts,
     missing_with_closest,
     read_json_file,
     read_lines,
 )
-from cliplab.nouns import Task
-from cliplab.runtime.errors import UsageError
 
 
 def resolve_class_names(task: Task, file: Path | None, dataset_name: str) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 The rule, first match wins:
 
 1. what the call gives: `--prompt TEXT` (repeated), or `--prompts NAME|FILE`; never both;
-2. the data set's own prompts (`Task.prompts`);
+2. the data set's own prompts (`Task.prompts`): of files, the user's before those that ship
+   (`datasets/words.py`), else of its module;
 3. `simple`: "a photo of a {}."
 """
 
@@ -13,24 +14,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cliplab.embeddings.text_files import (
+from cliplab.nouns import Prompts, Task
+from cliplab.runtime.errors import UnknownName, UsageError
+from cliplab.runtime.text_files import (
+    EXAMPLE,
+    checked_templates,
     entry_for,
     is_texts,
     missing_with_closest,
     read_json_file,
     read_lines,
 )
-from cliplab.nouns import Prompts, Task
-from cliplab.runtime.errors import UnknownName, UsageError
 
 PROMPT_NAMES = ("simple", "openai-7", "openai-80")
 """Ensembles known by name: one template; OpenAI's seven best and all eighty for ImageNet."""
 
-_SIMPLE = ("a photo of a {}.",)
-_PER_CLASS_HINT = (
-    "Texts written out for each class go into a JSON file, "
-    '--prompts FILE: {"first class": ["text", …], …}.'
-)
+_SIMPLE = (EXAMPLE,)
 
 
 def resolve_prompts(
@@ -62,7 +61,7 @@ def resolve_prompts(
             "(repeat it for more), --prompts NAME|FILE for a whole set."
         )
     if given:
-        return Prompts("given", _checked(given, "--prompt"))
+        return Prompts("given", checked_templates(given, "--prompt"))
     if named in PROMPT_NAMES:
         return named_prompts(named)
     if named:
@@ -96,14 +95,14 @@ def prompts_from_file(path: Path, class_names: Sequence[str], dataset_name: str)
     An object is keyed by class if one of its keys is a class of the data set.
     """
     if path.suffix.lower() != ".json":
-        return Prompts(str(path), _checked(read_lines(path), path))
+        return Prompts(str(path), checked_templates(read_lines(path), path))
     value = read_json_file(path)
     if isinstance(value, dict) and not set(value) & set(class_names):
         value = entry_for(dataset_name, value, path)
     if isinstance(value, str):
         value = [value]
     if is_texts(value):
-        return Prompts(str(path), _checked(value, path))
+        return Prompts(str(path), checked_templates(value, path))
     if isinstance(value, dict):
         return Prompts(str(path), per_class=_per_class(value, class_names, path))
     raise UsageError(
@@ -123,19 +122,6 @@ def _file_called(named: str) -> Path:
             f"{', '.join(PROMPT_NAMES)}."
         )
     raise UnknownName("set of prompts", named, PROMPT_NAMES, hint="(nor is there such a file)")
-
-
-def _checked(templates: Sequence[str], origin: object) -> tuple[str, ...]:
-    if not templates:
-        raise UsageError(f"{origin} holds no templates. Write one a line, e.g. {_SIMPLE[0]!r}.")
-    for template in templates:
-        if "{}" not in template and "{c}" not in template:
-            raise UsageError(
-                f"{origin}: the template {template!r} has no place for the class name, so all "
-                f"classes would get the same text. Put {{}} where it goes, e.g. {_SIMPLE[0]!r}. "
-                + _PER_CLASS_HINT
-            )
-    return tuple(templates)
 
 
 def _per_class(

@@ -76,6 +76,21 @@ def per_class(counts: Int[np.ndarray, "C C"], names: Sequence[str]) -> tuple[Per
     return tuple(rows)
 
 
+FEW_PICTURES = 10
+WIDE = 0.4
+
+
+def few_pictures(row: PerClass) -> bool:
+    """Tell whether a class has too few pictures for its accuracy to say much.
+
+    Fewer than 10, or so few that its 95 % interval is wider than 40 points. A class without
+    pictures is not scored, which says it already.
+    """
+    if row.low is None or row.high is None:
+        return False
+    return row.n < FEW_PICTURES or row.high - row.low > WIDE
+
+
 def mean_per_class(
     counts: Real[np.ndarray, "*draws C"], hits: Real[np.ndarray, "*draws C"]
 ) -> Float[np.ndarray, "*draws"]:

@@ -66,6 +66,24 @@ def proportion(correct: Bool[np.ndarray, " M"]) -> Measure:
     return Measure(float(correct.mean()), float(low), float(high))
 
 
+def mean_of_repeats(values: Float[np.ndarray, " R"], confidence: float = CONFIDENCE) -> Measure:
+    """Mean of independent repeats, with Student's t-interval of that mean; no interval of one.
+
+        mean ± t(R - 1) * std / sqrt(R)
+
+    It tells how much other draws would move the mean, not how much other test pictures would.
+    """
+    from scipy.stats import t
+
+    if not len(values):
+        return Measure(None)
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Measure(mean)
+    half = t.ppf(0.5 + confidence / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return Measure(mean, mean - float(half), mean + float(half))
+
+
 def bootstrap(
     statistic: Callable[[Float[np.ndarray, "R K"]], Float[np.ndarray, " R"]],
     counts: Int[np.ndarray, " K"],

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cliplab.datasets.splits import untrained_classes
+from cliplab.metrics.classification import few_pictures
 from cliplab.nouns import Dataset, Encoder, Prompts, Result, digest_of
 
 
@@ -44,6 +45,22 @@ def dataset_block(
         "split_origin": dataset.split_origin,
         "class_names": list(dataset.task(task).class_names),
         "untrained": [dataset.task(task).class_names[c] for c in untrained],
+        "licence": dataset.card.licence,
+        "location": None if dataset.location is None else str(dataset.location),
+    }
+
+
+def searched_block(dataset: Dataset, task: str, split: str, n: int) -> dict[str, Any]:
+    """Block `dataset` of a record of retrieval: n pictures searched, none of them by its label."""
+    return {
+        "name": dataset.name,
+        "task": task,
+        "split": split,
+        "n": n,
+        "n_total": len(dataset),
+        "digest": dataset.content_digest(),
+        "split_origin": dataset.split_origin,
+        "class_names": [],
         "licence": dataset.card.licence,
         "location": None if dataset.location is None else str(dataset.location),
     }
@@ -86,13 +103,19 @@ def prompts_block(prompts: Prompts, class_names: Sequence[str]) -> dict[str, Any
 
 def result_block(result: Result, trace: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """One entry of `results`: a classifier with its scores and the trace of its search."""
-    return {
+    block = {
         "classifier": {"name": result.classifier, "settings": result.settings},
         "metrics": {name: measure._asdict() for name, measure in result.metrics.items()},
-        "per_class": [row._asdict() for row in result.per_class],
+        "per_class": [{**row._asdict(), "few": few_pictures(row)} for row in result.per_class],
         "trace": list(trace),
         "confusion": confusion_cells(result.confusion),
+        "calibration": result.calibration,
     }
+    if (rest := result.without_catch_all) is not None:
+        metrics = {name: measure._asdict() for name, measure in rest.metrics.items()}
+        told = {"classes": list(rest.classes), "n": rest.n, "metrics": metrics}
+        block["without_catch_all"] = told
+    return block
 
 
 def confusion_cells(matrix: np.ndarray) -> list[list[int]]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cliplab.metrics.intervals import paired_difference
+from cliplab.metrics.significance import McNemar, mcnemar
 from cliplab.nouns import Measure, Record
 from cliplab.report.record import Run, read_run
 from cliplab.report.runs import RUNS, find_run, latest_run, list_runs
@@ -33,6 +34,7 @@ class Compared:
     pictures_per_second: float | None
     difference: Measure | None  # top-1 minus that of the best of its group; None: it is the best
     best: bool  # of its group
+    mcnemar: McNemar | None = None  # against that best, "a" being this result
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,12 @@ def compare(runs: Iterable[Run], *, seed: int = 0) -> Comparison:
     """
     records, told = [], []
     for run in runs:
+        if "retrieval" in run.record.data:
+            raise DataError(
+                f"{run.record.run} scored retrieval, and runs are compared by their classifiers. "
+                "Name runs of classifiers. `cliplab evaluate NAME:retrieval` with several "
+                "--encoder puts retrieval side by side."
+            )
         records.append(run.record)
         told += _told(run)
     if not records:
@@ -105,10 +113,11 @@ def compare(runs: Iterable[Run], *, seed: int = 0) -> Comparison:
     results = []
     for position, (group, entry) in enumerate(zip(groups, entries, strict=True)):
         mine, ahead = told[position], told[best[group]]
-        difference = None
+        difference, test = None, None
         if mine is not ahead:
             difference = paired_difference(mine.correct, ahead.correct, seed)
-        results.append(_compared(mine.record, entry, difference))
+            test = mcnemar(mine.correct, ahead.correct)
+        results.append(_compared(mine.record, entry, difference, test))
     dataset = records[0]["dataset"]
     return Comparison(
         dataset=dataset["name"],
@@ -148,7 +157,12 @@ def _best(groups: Sequence[str | None], correct: Sequence[np.ndarray]) -> dict[s
     return best
 
 
-def _compared(record: Record, entry: Mapping[str, Any], difference: Measure | None) -> Compared:
+def _compared(
+    record: Record,
+    entry: Mapping[str, Any],
+    difference: Measure | None,
+    test: McNemar | None,
+) -> Compared:
     return Compared(
         run=record.run,
         encoder=record["encoder"]["name"],
@@ -158,6 +172,7 @@ def _compared(record: Record, entry: Mapping[str, Any], difference: Measure | No
         pictures_per_second=record["timings"]["pictures_per_second"],
         difference=difference,
         best=difference is None,
+        mcnemar=test,
     )
 
 
@@ -180,7 +195,7 @@ def _differences(a: _Told, b: _Told) -> list[str]:
     """Say what differs between two test sets; empty: they are the same."""
     pair = f"{a.record.run.name} and {b.record.run.name}"
     found = []
-    if a.class_names != b.class_names:
+    if a.class_names != b.class_names and not _differ_in_wording(a, b):
         found.append(f"{pair}: {_of_classes(a.class_names, b.class_names)}")
     if not np.array_equal(a.ids, b.ids):
         found += [_of_pictures(a, b), _of_pictures(b, a)]
@@ -189,6 +204,17 @@ def _differences(a: _Told, b: _Told) -> list[str]:
     elif not found and _bytes_differ(a.record, b.record):
         found.append(f"{pair}: the same ids and labels, but the pictures' files were changed")
     return [line for line in found if line]
+
+
+def _differ_in_wording(a: _Told, b: _Told) -> bool:
+    """Whether the classes are the same and merely called otherwise, as by `--classes`.
+
+    Equal digests say that each picture has the same label in both.
+    """
+    digests = {told.record["dataset"].get("pictures_digest") for told in (a, b)}
+    if None in digests or len(digests) > 1 or len(a.class_names) != len(b.class_names):
+        return False
+    return sorted(a.class_names) != sorted(b.class_names)
 
 
 def _of_classes(a: Sequence[str], b: Sequence[str]) -> str:

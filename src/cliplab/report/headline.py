@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from cliplab.nouns import Record
@@ -42,11 +43,16 @@ def headline(about: Record | Mapping[str, Any]) -> str:
     'encoder toy (fp32) · linear probe · scored 20 of 100 (held out, given split)'
     """
     data = about.data if isinstance(about, Record) else about
+    if "retrieval" in data:
+        parts = [f"encoder {_encoder(data)}", _searched(data["retrieval"])]
+        return printable(
+            " · ".join([*parts, *filter(None, [skipped_note(data.get("skipped", ()))])])
+        )
     names = data.get("classifiers") or [r["classifier"]["name"] for r in data["results"]]
     parts = [
         f"encoder {_encoder(data)}",
         _prompts(data.get("prompts")),
-        _and([classifier_title(name) for name in names]),
+        _and([classifier_title(name) for name in names]) + _trained_on(data),
         _scored(data["dataset"]),
         _untrained(data, names),
         skipped_note(data.get("skipped", ())),
@@ -66,9 +72,11 @@ def skipped_note(skipped: Sequence[Mapping[str, Any]]) -> str:
 def _encoder(data: Mapping[str, Any]) -> str:
     identity = data["encoder"].get("identity", {})
     activation = identity.get("activation")
+    settings = data.get("config", {})
     told = [
+        PurePath(settings.get("weights") or "").name,
         _ACTIVATIONS.get(str(activation).lower(), activation),
-        identity.get("precision") or data.get("config", {}).get("precision"),
+        identity.get("precision") or settings.get("precision"),
     ]
     inside = ", ".join(str(item) for item in told if item)
     name = str(data["encoder"]["name"])
@@ -90,6 +98,21 @@ def _scored(dataset: Mapping[str, Any]) -> str:
     if dataset["split"] != "all":
         which += f", {dataset['split_origin']} split"
     return f"scored {dataset['n']:,} of {dataset['n_total']:,} ({which})"
+
+
+def _trained_on(data: Mapping[str, Any]) -> str:
+    source = data.get("trained_on")
+    return f", trained on {source['n']:,} of {source['name']}" if source else ""
+
+
+def _searched(retrieval: Mapping[str, Any]) -> str:
+    settings = retrieval["settings"]
+    asked = settings.get("n_queries", settings.get("n_captions"))
+    projection = "before" if settings["features"] == "pre" else "after"
+    return (
+        f"retrieval {projection} the projection · {asked:,} {retrieval['kind']}, "
+        f"{settings['n_pictures']:,} pictures"
+    )
 
 
 def _untrained(data: Mapping[str, Any], classifiers: Sequence[str]) -> str:

@@ -40,6 +40,13 @@ def with_interval(measure: Measure | Mapping[str, Any] | None, *, signed: bool =
     return told[0] if len(told) < 3 else f"{told[0]} [{told[1]}, {told[2]}]"
 
 
+def p_value(p: float | None) -> str:
+    """Give a p-value with three decimals, "<0.001" below; "–": nothing was tested."""
+    if p is None:
+        return NOT_SCORED
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
 def rate(pictures_per_second: float | None) -> str:
     """Pictures a second; "–": none was encoded, since all were at hand."""
     return NOT_SCORED if pictures_per_second is None else f"{pictures_per_second:,.1f}"

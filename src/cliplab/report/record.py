@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ from cliplab.report.blocks import plain, result_block
 from cliplab.report.predictions import FILE as PREDICTIONS
 from cliplab.report.predictions import read_predictions, write_predictions
 from cliplab.runtime.errors import DataError, Faults, FormatTooNew
-from cliplab.runtime.storage import atomic_write
+from cliplab.runtime.storage import atomic_write, locked
 
 SCHEMA_VERSION = 1
 FILE = "record.json"
@@ -49,7 +49,10 @@ def make_record(
     seed: int,
     skipped: Mapping[str, Sequence[Skipped]] | None = None,
     traces: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    few_shot: object = None,
     warnings: Sequence[str] = (),
+    trained_on: Mapping[str, Any] | None = None,
+    retrieval: Mapping[str, Any] | None = None,
     created: datetime | None = None,
 ) -> Record:
     """Put the parts of an evaluation together as a record that obeys the schema.
@@ -74,8 +77,14 @@ def make_record(
         Split → pictures that could not be read.
     traces
         Classifier → what its search for settings tried, in order.
+    few_shot
+        Curves over draws of few training pictures; None: not asked for.
     warnings
         What the user was warned of.
+    trained_on
+        The data set that classifiers were fitted on, where it is another than was scored.
+    retrieval
+        How well pictures were found, where that was measured instead of classifiers.
     created
         Default: now.
 
@@ -104,7 +113,10 @@ def make_record(
         "versions": versions,
         "seed": seed,
         "results": [result_block(r, traces.get(r.classifier, ())) for r in results],
+        "few_shot": few_shot,
     }
+    optional = {"trained_on": trained_on, "retrieval": retrieval}
+    data |= {key: value for key, value in optional.items() if value is not None}
     record = Record(plain(data))
     validate(record.data)
     return record
@@ -144,20 +156,27 @@ def validate(data: object, where: str = "The record") -> None:
 # ---------------------------------------------------------------------------------- on disk
 
 
-def write_run(folder: Path, record: Record, predictions: Mapping[str, Predictions]) -> None:
+def write_run(
+    folder: Path,
+    record: Record,
+    predictions: Mapping[str, Predictions],
+    learned: Sequence[Callable[[Path], None]] = (),
+) -> None:
     """Write `predictions.parquet`, then `record.json`: a folder that holds the record is whole.
 
     A run that is in the folder already is replaced, and stays as it is until the new one is on the
-    disk entirely.
+    disk entirely. Each of `learned` is called with the folder, to write what it learned there.
     """
     path = folder / FILE
-    with atomic_write(path) as stream:
+    with locked(folder / ".run"), atomic_write(path) as stream:
         stream.write(to_json(record).encode() + b"\n")
         stream.flush()
         with atomic_write(folder / PREDICTIONS) as beside:
             write_predictions(beside, predictions)
             beside.flush()
             os.fsync(beside.fileno())
+            for save in learned:
+                save(folder)
             # Killed between the two renames, an old record would stand beside new predictions.
             path.unlink(missing_ok=True)
 

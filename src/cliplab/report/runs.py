@@ -34,8 +34,8 @@ class RunEntry(NamedTuple):
     split: str | None = None
     n: int | None = None  # pictures scored
     encoder: str | None = None
-    top1: dict[str, float | None] | None = None  # by classifier, in 0..1
-    test_set: str | None = None  # digest of pictures, labels, classes: equal, then comparable
+    top1: dict[str, float | None] | None = None  # by classifier, in 0..1; of retrieval its measure
+    test_set: str | None = None  # digest of pictures and labels: equal, then comparable
 
     @property
     def name(self) -> str:
@@ -117,6 +117,9 @@ def _entry(folder: Path) -> RunEntry:
 def _complete_entry(folder: Path, data: dict[str, Any]) -> RunEntry:
     created = datetime.fromisoformat(data["created"])
     results = data["results"]
+    told = {r["classifier"]["name"]: r["metrics"]["top1"]["value"] for r in results}
+    for name, measure in list(data.get("retrieval", {}).get("metrics", {}).items())[:1]:
+        told[name] = measure["value"]
     return RunEntry(
         folder=folder,
         state=COMPLETE,
@@ -126,7 +129,7 @@ def _complete_entry(folder: Path, data: dict[str, Any]) -> RunEntry:
         split=data["dataset"]["split"],
         n=data["dataset"]["n"],
         encoder=data["encoder"]["name"],
-        top1={r["classifier"]["name"]: r["metrics"]["top1"]["value"] for r in results},
+        top1=told,
         test_set=_test_set(data),
     )
 
@@ -135,7 +138,7 @@ def _test_set(data: dict[str, Any]) -> str | None:
     pictures, results = data["dataset"].get("pictures_digest"), data["results"]
     if pictures is None or not results:
         return None
-    return digest_of([pictures, [row["name"] for row in results[0]["per_class"]]])
+    return digest_of([pictures, len(results[0]["per_class"])])
 
 
 def find_run(name_or_path: str | Path, root: Path = RUNS) -> Path:

@@ -10,10 +10,12 @@ from typing import Any
 
 from rich.table import Table
 
+from cliplab.metrics.classification import FEW_PICTURES, WIDE
 from cliplab.nouns import Measure, Record
 from cliplab.report.compare import Compared, Comparison, compare
+from cliplab.report.few_shot import few_shot_rows, has_curves
 from cliplab.report.headline import classifier_title
-from cliplab.report.layout import NOT_SCORED, lay_out, percent, rate, with_interval
+from cliplab.report.layout import NOT_SCORED, lay_out, p_value, percent, rate, with_interval
 from cliplab.report.predictions import read_predictions
 from cliplab.report.record import Run
 from cliplab.report.runs import RunEntry
@@ -21,6 +23,8 @@ from cliplab.runtime.storage import write_bytes
 
 LONG, ENDS = 30, 10  # more classes than LONG are shown as the best and the worst ENDS
 
+FEW_MARK = " *"  # after the name of a class with few pictures
+_OF_CURVES = ("shots", "repeats", "top1_std")
 _METRICS = {
     "top1": "top-1\n%",
     "top5": "top-5\n%",
@@ -33,15 +37,25 @@ _METRICS = {
 
 
 def evaluation_table(record: Record) -> Table:
-    """Overall scores: a row a classifier, with intervals."""
-    rows = [
-        [
-            classifier_title(result["classifier"]["name"]),
-            *(with_interval(result["metrics"].get(metric)) for metric in _METRICS),
-        ]
-        for result in record["results"]
-    ]
+    """Overall scores: a row a classifier, with intervals.
+
+    Where the task has catch-all classes, each classifier has a second row without their pictures.
+    """
+    rows = []
+    for result in record["results"]:
+        title = classifier_title(result["classifier"]["name"])
+        rows.append([title, *_metric_cells(result["metrics"])])
+        if rest := result.get("without_catch_all"):
+            rows.append([f"  {_without(rest)}, n {rest['n']:,}", *_metric_cells(rest["metrics"])])
     return lay_out(["classifier"], list(_METRICS.values()), rows)
+
+
+def _metric_cells(metrics: Mapping[str, Any]) -> list[str]:
+    return [with_interval(metrics.get(metric)) for metric in _METRICS]
+
+
+def _without(rest: Mapping[str, Any]) -> str:
+    return "without " + " and ".join(f"“{name}”" for name in rest["classes"])
 
 
 def per_class_table(record: Record, *, all_classes: bool = False) -> Table:
@@ -58,11 +72,27 @@ def per_class_table(record: Record, *, all_classes: bool = False) -> Table:
 
 
 def _counted_row(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    cells = [entries[0]["name"], f"{entries[0]['n']:,}"]
+    cells = [_class_cell(entries), f"{entries[0]['n']:,}"]
     for entry in entries:
         told = Measure(entry["accuracy"], entry["low"], entry["high"])
         cells += [f"{entry['correct']:,}" if entry["n"] else NOT_SCORED, with_interval(told)]
     return cells
+
+
+def _class_cell(entries: Sequence[Mapping[str, Any]]) -> str:
+    few = any(entry.get("few") for entry in entries)
+    return str(entries[0]["name"]) + (FEW_MARK if few else "")
+
+
+def few_note(rows: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """Say what the mark after a class means; empty where no class of these tables has it."""
+    marked = {row["name"] for classes in rows for row in classes if row.get("few")}
+    if not marked:
+        return ""
+    return (
+        f"* few pictures ({len(marked):,} of {len(rows[0]):,} classes): "
+        f"under {FEW_PICTURES}, or an interval wider than {100 * WIDE:.0f} points"
+    )
 
 
 def _class_rows(
@@ -95,12 +125,13 @@ def comparison_table(comparison: Comparison) -> Table:
             classifier_title(result.classifier),
             *(with_interval(result.metrics.get(metric)) for metric in _METRICS),
             "best" if result.best else with_interval(result.difference, signed=True),
+            p_value(result.mcnemar.mid_p if result.mcnemar else None),
             rate(result.pictures_per_second),
         ]
         for number, result in enumerate(comparison.results, start=1)
     ]
     names = ["", "run", "encoder", "classifier"]
-    return lay_out(names, [*_METRICS.values(), "to the\nbest", "pictures/s"], rows)
+    return lay_out(names, [*_METRICS.values(), "to the\nbest", "McNemar\np", "pictures/s"], rows)
 
 
 def comparison_per_class_table(comparison: Comparison, *, all_classes: bool = False) -> Table:
@@ -112,7 +143,7 @@ def comparison_per_class_table(comparison: Comparison, *, all_classes: bool = Fa
 
 def _accuracy_row(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     told = (percent(entry["accuracy"]) for entry in entries)
-    return [entries[0]["name"], f"{entries[0]['n']:,}", *told]
+    return [_class_cell(entries), f"{entries[0]['n']:,}", *told]
 
 
 def runs_table(entries: Sequence[RunEntry]) -> Table:
@@ -173,19 +204,35 @@ def _compared_suite(records: Sequence[Record]) -> dict[tuple[int, str], Compared
 def _suite_row(
     record: Record, entry: Mapping[str, Any], compared: Compared | None
 ) -> dict[str, Any]:
-    dataset = record["dataset"]
-    row: dict[str, Any] = {key: dataset[key] for key in ("name", "task", "split", "n")}
-    row = {"dataset": row.pop("name"), **row}
-    row |= {"encoder": record["encoder"]["name"], "classifier": entry["classifier"]["name"]}
+    row = {**_about(record), "classifier": entry["classifier"]["name"]}
     for metric in _METRICS:
         row |= _flat(metric, entry["metrics"][metric])
+    rest = entry.get("without_catch_all") or {"n": None, "metrics": {"top1": Measure(None)}}
+    row["n_without_catch_all"] = rest["n"]
+    row |= _flat("top1_without_catch_all", _values(rest["metrics"]["top1"]))
     row["best"] = None if compared is None else compared.best
     difference = compared.difference if compared else None
-    row |= _flat("difference", (difference or Measure(None))._asdict())
+    row |= _flat("difference", _values(difference or Measure(None)))
+    test = compared.mcnemar if compared else None
+    row["mcnemar_mid_p"] = None if test is None else test.mid_p
+    row["mcnemar_exact_p"] = None if test is None else test.exact
     row["pictures_per_second"] = record["timings"]["pictures_per_second"]
     row["skipped"] = len(record["skipped"])
     row["run"] = str(record.run)
     return row
+
+
+def _about(record: Record) -> dict[str, Any]:
+    """Cells that all rows of a record share."""
+    dataset = record["dataset"]
+    row: dict[str, Any] = {"dataset": dataset["name"]}
+    row |= {key: dataset[key] for key in ("task", "split", "n")}
+    row["encoder"] = record["encoder"]["name"]
+    return row
+
+
+def _values(measure: Measure | Mapping[str, Any]) -> Mapping[str, Any]:
+    return measure._asdict() if isinstance(measure, Measure) else measure
 
 
 def _flat(name: str, measure: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +245,7 @@ def suite_table(records: Sequence[Record]) -> Table:
     classifiers = list(dict.fromkeys(row["classifier"] for row in rows))
     numbers = ["n"]
     for classifier in classifiers:
-        numbers += [f"{classifier_title(classifier)}\n%", "to the\nbest"]
+        numbers += [f"{classifier_title(classifier)}\n%", "to the\nbest", "McNemar\np"]
     tasks: dict[str, set[str]] = {}
     for record in records:
         tasks.setdefault(record["dataset"]["name"], set()).add(record["dataset"]["task"])
@@ -210,7 +257,21 @@ def suite_table(records: Sequence[Record]) -> Table:
         cells = [cell for name in classifiers for cell in _suite_cells(told.get(name))]
         speed = rate(record["timings"]["pictures_per_second"])
         lines.append([subject, record["encoder"]["name"], f"{dataset['n']:,}", *cells, speed])
+        lines += _rest_line(record, classifiers)
     return lay_out(["data set", "encoder"], [*numbers, "pictures/s"], lines)
+
+
+def _rest_line(record: Record, classifiers: Sequence[str]) -> list[list[str]]:
+    """Give the line without the catch-all classes of a record's task, where it has some."""
+    rests = {r["classifier"]["name"]: r.get("without_catch_all") for r in record["results"]}
+    rest = next(iter(rests.values()), None)
+    if rest is None:
+        return []
+    cells = []
+    for name in classifiers:
+        found = rests.get(name)
+        cells += [with_interval(found and found["metrics"]["top1"]), ""]
+    return [[f"  {_without(rest)}", "", f"{rest['n']:,}", *cells, ""]]
 
 
 def _subject(dataset: Mapping[str, Any], tasks: Collection[str]) -> str:
@@ -222,21 +283,39 @@ def _subject(dataset: Mapping[str, Any], tasks: Collection[str]) -> str:
 
 def _suite_cells(row: Mapping[str, Any] | None) -> list[str]:
     if row is None:
-        return [NOT_SCORED, NOT_SCORED]
+        return [NOT_SCORED] * 3
     top1 = Measure(row["top1"], row["top1_low"], row["top1_high"])
     behind = Measure(row["difference"], row["difference_low"], row["difference_high"])
-    return [with_interval(top1), "best" if row["best"] else with_interval(behind, signed=True)]
+    ahead = "best" if row["best"] else with_interval(behind, signed=True)
+    return [with_interval(top1), ahead, p_value(row["mcnemar_mid_p"])]
 
 
 def write_suite_csv(path: Path, records: Sequence[Record]) -> None:
-    """Write `suite_rows` as CSV: UTF-8, shares in 0..1, an empty cell where nothing was scored."""
-    write_csv(path, suite_rows(records))
+    """Write `suite_rows` as CSV: UTF-8, shares in 0..1, an empty cell where nothing was scored.
+
+    With few-shot curves their points follow, a row each, `shots` and `repeats` filled in; in the
+    others those cells are empty, which says "all training pictures".
+    """
+    rows = suite_rows(records)
+    if has_curves(records):
+        rows = [{**row, **dict.fromkeys(_OF_CURVES)} for row in rows]
+        blank = dict.fromkeys(rows[0])
+        for record in records:
+            about = {key: v for key, v in _about(record).items() if key in blank}
+            rows += [{**blank, **about, **point} for point in few_shot_rows(record)]
+    write_csv(path, rows)
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the same keys as CSV, atomically; None becomes an empty cell."""
+def write_csv(
+    path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> None:
+    """Write rows with the same keys as CSV, atomically; None becomes an empty cell.
+
+    `columns` are named in the first line even where there are no rows.
+    """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    names = columns or (list(rows[0]) if rows else [])
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode("utf-8"))

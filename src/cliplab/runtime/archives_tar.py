@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from cliplab.runtime.archive_members import Gathered, Limits, Listing, Member
-from cliplab.runtime.errors import DataError
+from cliplab.runtime.errors import CliplabError, DataError
 
 _BLOCK = 512
 _CHUNK = 1 << 20
+_OF_HEADERS = (ValueError, OverflowError, RecursionError)  # what damaged ones make of `tarfile`
 
 
 class TarStream:
@@ -80,9 +81,11 @@ def tar_faults(path: Path) -> Iterator[None]:
     """Turn what is said of a damaged stream into a `DataError` that names the archive."""
     try:
         yield
+    except CliplabError:
+        raise
     except EOFError as error:
         raise DataError(f"{path} is cut short: gzip's end is missing. Fetch it again.") from error
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, *_OF_HEADERS) as error:
         raise DataError(f"{path} is cut short or damaged ({error}). Fetch it again.") from error
 
 
@@ -101,7 +104,11 @@ def list_tar(path: Path, limits: Limits) -> Listing:
             opened = tarfile.TarFile(
                 fileobj=cast(IO[bytes], stream), encoding="utf-8", errors="surrogateescape"
             )
+            place = -1
             while (info := opened.next()) is not None:
+                if opened.offset <= place or info.size < 0:
+                    raise tarfile.ReadError(f"a header that leads backward, {info.name!r}")
+                place = opened.offset
                 opened.members = []  # type: ignore[attr-defined]  # it would keep them all
                 _gather(info, gathered)
             _check_end(stream, opened.offset)

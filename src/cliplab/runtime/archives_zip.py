@@ -48,19 +48,19 @@ def list_zip(path: Path, limits: Limits) -> Listing:
             f"{path} is a zip cut short, or damaged: its directory, which stands at its end, "
             f"cannot be read ({error}). Fetch it again."
         ) from error
-    overlapping = _overlapping(infos)
+    overlapping = _overlapping([info for info in infos if _end(info) <= end])
     for info in infos:
-        _gather(info, end, info.header_offset in overlapping, gathered)
+        _gather(info, _end(info) > end, info.header_offset in overlapping, gathered)
     return gathered.listing()
 
 
-def _gather(info: zipfile.ZipInfo, end: int, overlaps: bool, gathered: Gathered) -> None:
+def _gather(info: zipfile.ZipInfo, is_beyond: bool, overlaps: bool, gathered: Gathered) -> None:
     name = _name(info)
     mode = info.external_attr >> 16
     if name.endswith("/") or stat.S_ISDIR(mode):
         return
     reason = _refusal(info, mode)
-    if reason is None and info.header_offset + _HEADER.size + info.compress_size > end:
+    if reason is None and is_beyond:
         reason = "it reaches beyond the end of the archive"
     if reason is None and overlaps:
         reason = "its bytes overlap with those of another file, as in a zip bomb"
@@ -108,15 +108,19 @@ def _extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
         at += 4 + size
 
 
+def _end(info: zipfile.ZipInfo) -> int:
+    """Byte after the last one that a member takes at the least: its name is not counted."""
+    return info.header_offset + _HEADER.size + info.compress_size
+
+
 def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:
     """Offsets of the members whose bytes overlap with another's; `infos` are in order of offset."""
     found, furthest, owner = set(), 0, 0
     for info in infos:
         if info.header_offset < furthest:
             found |= {owner, info.header_offset}
-        end = info.header_offset + _HEADER.size + info.compress_size
-        if end > furthest:
-            furthest, owner = end, info.header_offset
+        if _end(info) > furthest:
+            furthest, owner = _end(info), info.header_offset
     return found
 
 

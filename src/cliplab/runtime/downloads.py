@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cliplab.runtime.errors import DownloadFailed, Faults, UsageError
 from cliplab.runtime.patience import Patience
 from cliplab.runtime.progress import say
-from cliplab.runtime.storage import locked, make_folder
+from cliplab.runtime.storage import locked, make_folder, sweep_parts
 from cliplab.runtime.transfer import Interrupted, Part, Unavailable, Wanted, check_space, transfer
 from cliplab.runtime.verified import algorithm_of, refuse_changed, remember, verified
 
@@ -187,6 +188,7 @@ def fetch(
     patience = patience or Patience()
     target = make_folder(folder) / remote.name
     with locked(target, lambda: say(f"Another process is fetching {target}; waiting for it.")):
+        sweep_parts(folder, glob.escape(f"{remote.name}.part.json"))
         if target.is_file():
             return _as_expected(target, remote, folder)
         if client is not None:

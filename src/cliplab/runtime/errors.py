@@ -26,6 +26,14 @@ class DataError(CliplabError, ValueError):
     """The data cannot be used as they are."""
 
 
+class NotPrepared(DataError):
+    """A data set of the catalogue that is not on this machine yet."""
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)  # what is to be prepared for it
+
+
 class StorageError(CliplabError, OSError):
     """The disk is full, read-only or not ours to write."""
 

@@ -141,8 +141,11 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
         lock.release()
 
 
-def sweep_parts(folder: Path) -> None:
-    """Remove the half-written files that a killed process left in `folder`; hold its lock first."""
-    for leftover in folder.glob(".*.part"):
+def sweep_parts(folder: Path, name: str = "*") -> None:
+    """Remove the half-written files that a killed process left in `folder`; hold its lock first.
+
+    With `name`, only those of that file, whose lock is held then.
+    """
+    for leftover in folder.glob(f".{name}.*.part"):
         with suppress(OSError):
             leftover.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 from cliplab.runtime.archives import is_page
 from cliplab.runtime.errors import DataError
-from cliplab.runtime.progress import progress
-from cliplab.runtime.storage import read_json, write_json
+from cliplab.runtime.progress import progress, say
+from cliplab.runtime.storage import locked, read_json, sweep_parts, write_json
 
 FORMAT_VERSION = 1
 CHUNK = 1 << 20  # bytes
@@ -45,10 +46,15 @@ def verified(path: Path, *, size: int | None, digest: str | None, records: Path)
     DataError
         If it is not what is expected; the message says what it is and the way out.
     """
-    found = path.stat()
-    refuse_wrong_size(path, found.st_size, size)
     place = _record_place(path, records)
-    record = _record(place)
+    refuse_wrong_size(path, path.stat().st_size, size)
+    with locked(place, lambda: say(f"Another process is verifying {path}; waiting for it.")):
+        sweep_parts(records, glob.escape(place.name))
+        return _verified(path, digest, place)
+
+
+def _verified(path: Path, digest: str | None, place: Path) -> str:
+    found, record = path.stat(), _record(place)
     algorithm = algorithm_of(digest)
     stamp = {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "algorithm": algorithm}
     if all(record.get(key) == value for key, value in stamp.items()):
@@ -66,12 +72,16 @@ def verified(path: Path, *, size: int | None, digest: str | None, records: Path)
             f"{path} has changed: {computed}, and {first} at first use. Put the earlier file back; "
             f"or, if the change is meant, remove {place} and run the same command again."
         )
-    remember(path, computed, records)
+    _remember(path, computed, place)
     return computed
 
 
 def remember(path: Path, digest: str, records: Path) -> None:
     """Keep what was computed of a file as it lies there now."""
+    _remember(path, digest, _record_place(path, records))
+
+
+def _remember(path: Path, digest: str, place: Path) -> None:
     found = path.stat()
     value = {
         "format_version": FORMAT_VERSION,
@@ -81,7 +91,6 @@ def remember(path: Path, digest: str, records: Path) -> None:
         "algorithm": algorithm_of(digest),
         "digest": digest,
     }
-    place = _record_place(path, records)
     if _record(place) != value:
         write_json(place, value)
 

@@ -39,9 +39,15 @@ def gumbel(where: Places, codes: int, dtype: torch.dtype = torch.float32) -> tor
     row = _mixed(_mixed(_seeded(where.seed, where.step, where.pictures)) ^ where.positions)
     code = torch.arange(codes, device=row.device)
     bits = _mixed(row[:, None] + code[None, :] * _GOLDEN)
-    # 24 bits, and half a step off the ends, so that neither logarithm is infinite
-    uniform = ((bits >> 8).to(dtype) + 0.5) / (1 << 24)
-    return uniform.log_().neg_().log_().neg_()
+    return _uniform(bits, dtype).log_().neg_().log_().neg_()
+
+
+def _uniform(bits: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Map 32 bits to numbers within (0, 1): 23 of them, half a step off both ends.
+
+    One bit more, and float32 would round the largest to 1, whose noise is infinite.
+    """
+    return ((bits >> 9).to(dtype) + 0.5) / (1 << 23)
 
 
 def choices(count: int, among: int, *, seed: int, step: int, device: torch.device) -> torch.Tensor:

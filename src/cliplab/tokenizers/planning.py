@@ -31,8 +31,9 @@ def cost_of(recipe: Recipe, base: int) -> Cost:
     base
         Bytes that the process holds before.
     """
+    between = recipe.make_quantizer()  # which is small, and may compute as it is made
     with torch.device("meta"):
-        model = DVAE(recipe.networks(quantizer := recipe.make_quantizer()), quantizer)
+        model = DVAE(recipe.networks(between), between).to("meta")
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ from cliplab.runtime.storage import home as home_of
 from cliplab.runtime.storage import locked, sweep_parts
 from cliplab.tokenizers.config import Recipe, TokenizerConfig, resolve
 from cliplab.tokenizers.model import DVAE
-from cliplab.tokenizers.pixel_store import Pixels, looks_of, open_pixels
+from cliplab.tokenizers.pixel_store import ArrayPixels, Pixels, looks_of, open_pixels
 from cliplab.tokenizers.planning import plan_table, plan_training
 from cliplab.tokenizers.saved import is_tokenizer, read_about, save_tokenizer
-from cliplab.tokenizers.steps import LR_END, TokenizerGradient, batches_from
+from cliplab.tokenizers.steps import LR_END, TECHNIQUES, TokenizerGradient, batches_from
 from cliplab.training.averages import averaged
 from cliplab.training.checkpoints import Trained, checkpoint_notes, refuse_changes
 from cliplab.training.loop import LoopConfig, train
@@ -150,7 +150,7 @@ def _job(
         )
     if device == "cpu":
         return_freed_memory()
-        _warm_up(device)
+        _warm_up(recipe)
     budget = parse_bytes(config.memory) if config.memory else free_memory(device)
     notes = checkpoint_notes(folder / UNDER_WAY)
     base = None if device == "cpu" else _reserved(device)
@@ -191,10 +191,30 @@ def _reserved(device: str) -> int:
     return int(torch.cuda.memory_reserved(device)) if device.startswith("cuda") else 0
 
 
-def _warm_up(device: str) -> None:
-    """Let the kernels load what they load once, so that it counts as the process before."""
-    layer = torch.nn.Conv2d(4, 4, 3, padding=1, device=device)
-    layer(torch.randn(2, 4, 16, 16, device=device)).square().sum().backward()
+def _warm_up(recipe: Recipe) -> None:
+    """Train a toy a step, so that what libraries load once counts as the process before.
+
+    Planning too imports what only it needs; a plan of the toy lets it.
+    """
+    toy = replace(recipe, size=16, width=8, codes=64, batch_size=2, channels=1, steps=1)
+    plan_training(toy, 1 << 60, 0)
+    model = _model(toy, "cpu")
+    pixels = ArrayPixels(_Blank(), np.arange(2), (1, toy.size, toy.size))
+    gradient = TokenizerGradient(model, pixels, toy, Plan(2, TECHNIQUES[-1]), "cpu")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)
+    gradient(np.arange(2), 0)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+class _Blank:
+    """Blank pictures of the toy."""
+
+    def open(self, rows: Sequence[int]) -> Iterator[Callable[[], bytes]]:
+        raise OSError("blank pictures have pixels alone")
+
+    def pixels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        return np.zeros((len(rows), 16, 16), dtype=np.uint8)
 
 
 def _model(recipe: Recipe, device: str) -> DVAE:

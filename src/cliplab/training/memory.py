@@ -23,6 +23,7 @@ from cliplab.runtime.errors import CliplabError, UsageError
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 FREE_MARGIN = 0.1  # of what is free is left alone where no memory is stated
 WORK_SPACE = 1.12  # of activations: what kernels take for themselves, and fragments
+KERNELS = 64 << 20  # bytes that kernels of new shapes are compiled to, and their buffers
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 _LARGE = 64 << 10  # bytes from which freed memory goes back at once
 
@@ -189,7 +190,7 @@ class Cost:
             gradients=self.parameters,
             optimizer=self.optimizer,
             average=self.average,
-            activations=int(held * WORK_SPACE),
+            activations=int(held * WORK_SPACE) + KERNELS,
         )
 
 

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cliplab.runtime.errors import UsageError
+
+EXAMPLE = "a photo of a {}."
+_PER_CLASS_HINT = (
+    "Texts written out for each class go into a JSON file, "
+    '--prompts FILE: {"first class": ["text", …], …}.'
+)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -51,17 +57,31 @@ def entry_for(dataset_name: str, entries: Mapping[str, Any], path: Path) -> Any:
     )
 
 
+def checked_templates(templates: Sequence[str], origin: object) -> tuple[str, ...]:
+    """Give the templates back; refuse none at all, and one with no place for the class name."""
+    if not templates:
+        raise UsageError(f"{origin} holds no templates. Write one a line, e.g. {EXAMPLE!r}.")
+    for template in templates:
+        if "{}" not in template and "{c}" not in template:
+            raise UsageError(
+                f"{origin}: the template {template!r} has no place for the class name, so all "
+                f"classes would get the same text. Put {{}} where it goes, e.g. {EXAMPLE!r}. "
+                + _PER_CLASS_HINT
+            )
+    return tuple(templates)
+
+
 def is_texts(value: object) -> bool:
     """Whether a JSON value is a list of strings."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def missing_with_closest(missing: list[str], found: list[str]) -> str:
-    """Say which names a file lacks, with the closest that it has: `'dog' (the file has 'dogs')`."""
+def missing_with_closest(missing: list[str], found: list[str], holder: str = "the file") -> str:
+    """Say which names are missing, with the closest there is: `'dog' (the file has 'dogs')`."""
     shown = []
     for name in missing[:8]:
         close = difflib.get_close_matches(name, found, n=1, cutoff=0.75)
-        shown.append(f"{name!r} (the file has {close[0]!r})" if close else repr(name))
+        shown.append(f"{name!r} ({holder} has {close[0]!r})" if close else repr(name))
     more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     return ", ".join(shown) + more
 
