@@ -9,12 +9,8 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
 from cliplab.datasets.picture_files import PictureFiles, picture_files
-from cliplab.nouns import DEFAULT_ENCODER, Embeddings, Encoder, Prompts, Skipped
-=======
 from cliplab.nouns import DEFAULT_ENCODER, Embeddings, Encoder, Prompts, Record, Skipped
->>>>>>> tok
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import progress
 

@@ -29,11 +29,6 @@ def register() -> None:
     """Put the commands into the application; once."""
     if app.registered_commands:
         return
-<<<<<<< HEAD
-    from cliplab.cli import classify, compare, data, demo, embed, encoders, evaluate, runs, train
-    from cliplab.cli.reconstruct import reconstruct
-    from cliplab.cli.tokenize import tokenize
-=======
     from cliplab.cli import (
         audit,
         classify,
@@ -48,7 +43,8 @@ def register() -> None:
         transfer,
     )
     from cliplab.cli import reproduce as reproducing
->>>>>>> tok
+    from cliplab.cli.reconstruct import reconstruct
+    from cliplab.cli.tokenize import tokenize
 
     app.command(rich_help_panel=SEE)(demo.demo)
     app.command(rich_help_panel=SEE)(evaluate.evaluate)

@@ -20,12 +20,9 @@ if TYPE_CHECKING:
     from cliplab.report.compare import Comparison
     from cliplab.report.reported import BesideReported
     from cliplab.report.runs import RunEntry
-<<<<<<< HEAD
-    from cliplab.tokenizers.token_store import Tokenized
-=======
     from cliplab.reproduction import Reproduction
+    from cliplab.tokenizers.token_store import Tokenized
     from cliplab.transfer import Transfer
->>>>>>> tok
 
 
 def as_json(value: object) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cliplab.cli import options, show
+from cliplab.cli import options, show, tokenizer_options
 
 app = typer.Typer(no_args_is_help=True, help="Train on your own pictures; resumes when killed.")
 
@@ -78,80 +78,24 @@ def clip(
 @app.command()
 def tokenizer(
     dataset: options.Dataset,
-    out: Annotated[
-        Path,
-        typer.Option(help="Folder of the tokenizer.", rich_help_panel=options.OUTPUT),
-    ] = Path("tokenizer"),
-    preset: Annotated[
-        str,
-        typer.Option(help="cpu, small or dalle: what the options below are when not given."),
-    ] = "cpu",
-    minutes: Annotated[
-        float | None, typer.Option(help="Train for so long: the steps follow from the rate.")
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="What training may take, such as 2GiB. Default: what is free, less a margin.",
-            rich_help_panel=options.MACHINE,
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Pixels a side. Default: the pictures' own, up to the preset's."),
-    ] = None,
-    channels: Annotated[
-        int | None, typer.Option(help="1 grey, 3 colour. Default: as the pictures are.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Updates of the weights.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Pictures of an update, whatever the memory.")
-    ] = None,
-    lr: Annotated[float | None, typer.Option(help="The highest step size.")] = None,
-    quantizer: Annotated[
-        str | None,
-        typer.Option(help="gumbel, gumbel_st, vq or fsq.", rich_help_panel=options.MODEL),
-    ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(help="bce, logit_laplace, l1 or mse.", rich_help_panel=options.MODEL),
-    ] = None,
-    codes: Annotated[
-        int | None, typer.Option(help="Size of the vocabulary.", rich_help_panel=options.MODEL)
-    ] = None,
-    width: Annotated[
-        int | None,
-        typer.Option(help="Of the networks' first group.", rich_help_panel=options.MODEL),
-    ] = None,
-    groups: Annotated[
-        int | None,
-        typer.Option(
-            help="2 to 4: a token stands for 2, 4 or 8 pixels a side.",
-            rich_help_panel=options.MODEL,
-        ),
-    ] = None,
-    blocks: Annotated[
-        int | None,
-        typer.Option(help="Residual blocks a group.", rich_help_panel=options.MODEL),
-    ] = None,
-    kl_per_value: Annotated[
-        float,
-        typer.Option(
-            help="Weight of the KL term for each value of a picture: DALL-E's, at any size.",
-            rich_help_panel=options.MODEL,
-        ),
-    ] = 6.6 / 192,
-    evaluate: Annotated[
-        bool,
-        typer.Option(
-            help="Measure it on held-out pictures when it is trained.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = True,
-    seed: Annotated[
-        int,
-        typer.Option(min=0, help="Of weights, order and noise.", rich_help_panel=options.MACHINE),
-    ] = 0,
+    out: tokenizer_options.Out = Path("tokenizer"),
+    preset: tokenizer_options.Preset = "cpu",
+    minutes: tokenizer_options.Minutes = None,
+    memory: tokenizer_options.Memory = None,
+    size: tokenizer_options.Size = None,
+    channels: tokenizer_options.Channels = None,
+    steps: tokenizer_options.Steps = None,
+    batch_size: tokenizer_options.BatchSize = None,
+    lr: tokenizer_options.LearningRate = None,
+    quantizer: tokenizer_options.Quantizer = None,
+    objective: tokenizer_options.Objective = None,
+    codes: tokenizer_options.Codes = None,
+    width: tokenizer_options.Width = None,
+    groups: tokenizer_options.Groups = None,
+    blocks: tokenizer_options.Blocks = None,
+    kl_per_value: tokenizer_options.KlPerValue = 6.6 / 192,
+    evaluate: tokenizer_options.Evaluate = True,
+    seed: tokenizer_options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = None,
     workers: options.Workers = None,
@@ -164,35 +108,16 @@ def tokenizer(
     Killed and run again, it goes on to the same weights. It is then measured on held-out pictures;
     the record is OUT/evaluation/record.json.
     """
+    given = dict(locals())  # options are named as the fields are
+    from dataclasses import fields
+
     from cliplab.datasets.family import open_dataset
     from cliplab.reconstruction import EvaluateTokenizerConfig, evaluate_held_out
     from cliplab.tokenizers.config import TokenizerConfig
     from cliplab.tokenizers.opening import load_tokenizer
     from cliplab.tokenizers.training import train_tokenizer
 
-    config = TokenizerConfig(
-        preset=preset,
-        size=size,
-        channels=channels,
-        codes=codes,
-        width=width,
-        groups=groups,
-        blocks=blocks,
-        quantizer=quantizer,
-        objective=objective,
-        steps=steps,
-        minutes=minutes,
-        batch_size=batch_size,
-        lr=lr,
-        kl_per_value=kl_per_value,
-        seed=seed,
-        memory=memory,
-        precision=precision,
-        device=device,
-        workers=workers,
-        on_bad=on_bad,
-        home=home,
-    )
+    config = TokenizerConfig(**{field.name: given[field.name] for field in fields(TokenizerConfig)})
     data, task = open_dataset(dataset, home=home)
     folder = train_tokenizer(data, config, out, task=task)
     record = None
