@@ -8,10 +8,10 @@ where its tokens are coded one by one (without a model of what follows what).
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 
 
-def code_counts(tokens: Int[np.ndarray, "M T"], codes: int) -> Int[np.ndarray, " K"]:
+def code_counts(tokens: Integer[np.ndarray, "M T"], codes: int) -> Int[np.ndarray, " K"]:
     """Count how often each code stands among the tokens."""
     return np.bincount(tokens.ravel(), minlength=codes)
 
@@ -32,7 +32,7 @@ def perplexity(counts: Int[np.ndarray, " K"]) -> float:
 
 
 def bits_of_pictures(
-    tokens: Int[np.ndarray, "M T"], counts: Int[np.ndarray, " K"]
+    tokens: Integer[np.ndarray, "M T"], counts: Int[np.ndarray, " K"]
 ) -> Float[np.ndarray, " M"]:
     """Give the bits that each picture's tokens take, by the shares that `counts` tell.
 

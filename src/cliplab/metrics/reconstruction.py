@@ -37,7 +37,7 @@ def squared_error(
     return np.asarray(np.square(difference).mean(axis=(1, 2, 3)) / 255**2)
 
 
-def psnr(mean_squared_error: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+def psnr(mean_squared_error: float | Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*_"]:
     """Peak signal-to-noise ratio in decibels of mean squared errors in 0..1; of 0: infinite.
 
     >>> psnr(np.array([1.0, 0.01]))

@@ -99,8 +99,8 @@ def score_tokenizer(
         {kind: _distances(kind, place, means, draws) for kind in distances},
         _codebook(counts, tokens.shape[1], means[last], draws[:, last]),
         Gap(
-            percentiles(means[last + 1], draws[:, last + 1]),
-            percentiles(means[last + 2], draws[:, last + 2]),
+            _of(means, draws, last + 1),
+            _of(means, draws, last + 2),
             percentiles(means[last + 2] - means[last + 1], draws[:, last + 2] - draws[:, last + 1]),
         ),
         None if recognised is None else _recognition(recognised, seed),
@@ -112,9 +112,7 @@ def _distances(
 ) -> dict[str, Measure]:
     def measure(name: str) -> Measure:
         column = place.get((kind, name))
-        return (
-            Measure(None) if column is None else percentiles(float(means[column]), draws[:, column])
-        )
+        return Measure(None) if column is None else _of(means, draws, column)
 
     error = place[kind, "mse"]
     return {
@@ -123,6 +121,10 @@ def _distances(
         "ssim": measure("ssim"),
         "stroke_iou": measure("stroke_iou"),
     }
+
+
+def _of(means: np.ndarray, draws: np.ndarray, column: int) -> Measure:
+    return percentiles(float(means[column]), draws[:, column])
 
 
 def _codebook(counts: np.ndarray, length: int, bits: float, draws: np.ndarray) -> Codebook:

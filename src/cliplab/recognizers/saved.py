@@ -125,7 +125,8 @@ def load_recognizer(folder: str | Path, *, device: str = "cpu") -> DrawingRecogn
     try:
         channels, height, width = about["shape"]
         names = tuple(about["class_names"])
-        network = RecognizerNetwork(channels, max(height, width), about["width"], len(names))
+        shape = (channels, height, width)
+        network = RecognizerNetwork(shape, about["width"], len(names))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{place / ABOUT} is no description of a recogniser ({error}).") from error
     try:
@@ -134,5 +135,4 @@ def load_recognizer(folder: str | Path, *, device: str = "cpu") -> DrawingRecogn
         raise DataError(f"{place / WEIGHTS} does not fit {ABOUT} ({error}).") from error
     with (place / WEIGHTS).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    shape = (channels, height, width)
     return DrawingRecognizer(network, shape, names, name=str(place), digest=digest, device=device)

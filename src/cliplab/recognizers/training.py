@@ -31,11 +31,11 @@ UNDER_WAY = "training"
 class RecognizerConfig:
     """How a recogniser is made and trained."""
 
-    width: int = 24  # of the first convolution; the features are four times as wide
-    steps: int = 1_000  # updates; a minute for 28 pixels on two cores, more is a little better
+    width: int = 24  # of the first convolution
+    steps: int = 1_000  # updates; a minute of a core for 28 pixels; more is a little better
     batch_size: int = 64  # pictures of an update
     lr: float = 3e-3  # the highest step size
-    shift: int = 2  # pictures are moved by up to so many pixels each way
+    shift: float = 0.07  # pictures are moved by up to this share of a side each way
     seed: int = 0  # of weights, order and what is drawn
     device: str = "auto"
 
@@ -47,7 +47,7 @@ class RecognizerConfig:
                 ("steps", self.steps, self.steps >= 1, "1 or more"),
                 ("batch_size", self.batch_size, self.batch_size >= 2, "2 or more"),
                 ("lr", self.lr, 0 < self.lr < math.inf, "a positive number"),
-                ("shift", self.shift, self.shift >= 0, "0 or more"),
+                ("shift", self.shift, 0 <= self.shift < 1, "a share of 0 or more, below 1"),
                 ("seed", self.seed, self.seed >= 0, "0 or more"),
             )
             if not fine
@@ -129,10 +129,9 @@ def _train(
 ) -> None:
     device = choose_device(config.device)
     n, batch_size = len(labels), min(config.batch_size, len(labels))
-    channels, *sides = pixels.shape
     with torch.random.fork_rng([]):
         torch.manual_seed(config.seed)
-        network = RecognizerNetwork(channels, max(sides), config.width, len(sizes["class_names"]))
+        network = RecognizerNetwork(pixels.shape, config.width, len(sizes["class_names"]))
     network.to(device)
 
     def loss(batch: tuple[np.ndarray, np.ndarray]) -> torch.Tensor:
@@ -171,6 +170,7 @@ def _batches(
 ) -> Callable[[int], Generator[tuple[np.ndarray, np.ndarray], None, None]]:
     """From a step to the batches from that step on; an epoch is a permutation by seed and epoch."""
     per_epoch = max(1, len(labels) // batch_size)
+    most = round(config.shift * min(pixels.shape[1:]))
 
     def source(step: int) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         while True:
@@ -180,7 +180,7 @@ def _batches(
                 start = step % per_epoch * batch_size
                 places = order[start : start + batch_size]
                 generator = np.random.default_rng(step_seed(config.seed, step))
-                yield shifted(pixels.read(places), config.shift, generator), labels[places]
+                yield shifted(pixels.read(places), most, generator), labels[places]
                 step += 1
 
     return source
