@@ -34,6 +34,8 @@ def test_many_pictures_take_several_pairs_of_rows():
     found = above_each_other(pictures(50, 1, 64, 0), pictures(50, 1, 64, 1))
     assert found.width <= grid.WIDEST
     assert found.height > 3 * 2 * 64
+    cell, sixteen = 84 + grid.GAP, pictures(16, 1, 28, 0)
+    assert above_each_other(sixteen, sixteen).width == 8 * cell + grid.GAP  # not fifteen and one
 
 
 def test_large_pictures_are_not_enlarged():

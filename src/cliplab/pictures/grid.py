@@ -33,9 +33,9 @@ def above_each_other(above: np.ndarray, below: np.ndarray) -> Image.Image:
     n, _channels, height, width = above.shape
     scale = max(1, -(-LEAST_SIDE // min(height, width)))
     across, down = width * scale + GAP, height * scale + GAP
-    columns = max(1, min(n, (WIDEST - GAP) // across))
+    rows = -(-n // max(1, (WIDEST - GAP) // across))
+    columns = -(-n // rows)  # no more than fill the rows evenly
     pair = 2 * down + BETWEEN - GAP
-    rows = -(-n // columns)
     grid = Image.new(_mode(above), (columns * across + GAP, rows * pair + GAP), _tone(above))
     for number in range(n):
         row, column = divmod(number, columns)
