@@ -26,7 +26,7 @@ class EvaluateTokenizerConfig:
     """How a tokenizer is measured."""
 
     split: str = TEST  # of the pictures that are measured
-    pictures: int = 10_000  # at most, evenly spread over the split
+    pictures: int | None = None  # at most, evenly spread over the split; None: some minutes' worth
     recognizer: bool = True  # whether a classifier is trained, to tell what stays recognisable
     seed: int = 0  # of the recogniser and the bootstrap
     device: str = "auto"  # of the recogniser
@@ -36,7 +36,7 @@ class EvaluateTokenizerConfig:
     out: Path | None = None  # folder of the run; None: ./runs/DATASET-TOKENIZER-DATE
 
     def __post_init__(self) -> None:
-        if self.pictures < 1:
+        if self.pictures is not None and self.pictures < 1:
             raise UsageError(f"pictures {self.pictures}: give 1 or more.")
         if self.on_bad not in ("list", "fail"):
             raise UsageError(f"--on-bad {self.on_bad}: give list or fail.")
@@ -79,7 +79,7 @@ def evaluate_tokenizer(
         No pictures in the split, or none that can be read.
     """
     from cliplab.metrics.tokenization import score_tokenizer
-    from cliplab.tokenizers.evaluation import measure_tokenizer
+    from cliplab.tokenizers.evaluation import measure_tokenizer, pictures_in_minutes
     from cliplab.tokenizers.pixel_stream import evenly
 
     config = config or EvaluateTokenizerConfig()
@@ -91,7 +91,7 @@ def evaluate_tokenizer(
     labels = dataset.labels[task]
     measured = measure_tokenizer(
         dataset,
-        evenly(held_out, config.pictures),
+        evenly(held_out, config.pictures or pictures_in_minutes(tokenizer)),
         tokenizer,
         train_rows=_rows(dataset, task, TRAIN) if _has(dataset, task, TRAIN) else held_out,
         labels=labels,

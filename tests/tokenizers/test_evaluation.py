@@ -10,7 +10,12 @@ from cliplab.datasets.family import open_dataset
 from cliplab.metrics.reconstruction import absolute_error, stroke_iou
 from cliplab.runtime.errors import DataError
 from cliplab.tokenizers import evaluation
-from cliplab.tokenizers.evaluation import measure_tokenizer, pictures_at_once, token_dtype
+from cliplab.tokenizers.evaluation import (
+    measure_tokenizer,
+    pictures_at_once,
+    pictures_in_minutes,
+    token_dtype,
+)
 from cliplab.tokenizers.opening import load_tokenizer
 from cliplab.tokenizers.quantizers.family import quantizer_names
 
@@ -110,6 +115,17 @@ def test_memory_bounds_the_batch(tokenizer, tmp_path):
     assert pictures_at_once(tokenizer) == 64
     assert pictures_at_once(load_tokenizer(make_tokenizer(tmp_path / "t", size=1024))) == 1
     assert (token_dtype(1 << 16), token_dtype((1 << 16) + 1)) == (np.uint16, np.int32)
+
+
+def test_large_networks_are_measured_on_fewer_pictures(tokenizer, tmp_path, monkeypatch):
+    assert pictures_in_minutes(tokenizer) == 10_000
+    large = load_tokenizer(make_tokenizer(tmp_path / "t", size=1024))
+    few = pictures_in_minutes(large)
+    assert 8 < few < 10_000
+    monkeypatch.setitem(evaluation.WORK, "cpu", evaluation.WORK["cpu"] / 2)
+    assert pictures_in_minutes(large) == pytest.approx(few / 2, abs=1)
+    monkeypatch.setitem(evaluation.WORK, "cpu", 1.0)
+    assert pictures_in_minutes(large) == 8
 
 
 def test_nothing_to_measure_is_said(digits, tokenizer):

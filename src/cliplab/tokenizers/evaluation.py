@@ -23,12 +23,15 @@ from cliplab.metrics.reconstruction import (
 from cliplab.nouns import UNLABELLED, Dataset, Recognizer, Skipped
 from cliplab.runtime.errors import DataError
 from cliplab.runtime.progress import progress
+from cliplab.tokenizers.dvae import DecoderNetwork, EncoderNetwork
 from cliplab.tokenizers.objectives import objective
 from cliplab.tokenizers.pixel_stream import PixelBatch, mean_picture, stream_pixels
 from cliplab.tokenizers.saved import Tokenizer
 from cliplab.tokenizers.steps import as_floats, schedules_at
 
 RECONSTRUCTION, MEAN, BLANK = "reconstruction", "mean_picture", "blank"
+MOST, FEWEST = 10_000, 8  # pictures that are measured where no number is given
+WORK = {"cpu": 1e13, "gpu": 2e15}  # floating point operations of that, some minutes
 ACTIVATIONS = 64_000_000  # numbers of a batch's largest activations, about; 256 MB
 MOST_AT_ONCE = 64  # pictures
 
@@ -128,6 +131,24 @@ def pictures_at_once(tokenizer: Tokenizer) -> int:
     grid = tokenizer.grid[0] * tokenizer.grid[1]
     of_one = 6 * config.width * height * width + 6 * config.codes * grid
     return max(1, min(MOST_AT_ONCE, ACTIVATIONS // of_one))
+
+
+def pictures_in_minutes(tokenizer: Tokenizer) -> int:
+    """Say how many pictures can be measured in some minutes: 10,000 at most, 8 at least.
+
+    The number follows from the networks' operations and the kind of device, not from a clock, so
+    that it is the same in every run.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = tokenizer.model
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        networks = EncoderNetwork(model.config), DecoderNetwork(model.config)
+        logits = networks[0](torch.empty(1, *tokenizer.shape))
+        networks[1](torch.empty_like(logits))
+    once = 2.0 * counter.get_total_flops()  # by way of the tokens, and relaxed
+    work = WORK["cpu" if tokenizer.device == "cpu" else "gpu"]
+    return int(max(FEWEST, min(MOST, work / once)))
 
 
 def token_dtype(codes: int) -> type[np.uint16] | type[np.int32]:
