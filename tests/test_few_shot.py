@@ -128,6 +128,18 @@ def test_where_zero_shot_is_first_beaten(scored):
     assert first(high)[0] is None
 
 
+def test_a_class_that_may_lack_training_pictures_is_no_candidate(scored):
+    names = (*NAMES, "dog")
+    given = problem(
+        class_names=names, class_vectors=normalise(np.eye(4, 8)), may_lack_training=True
+    )
+    found = few_shot(given, scored, ["linear_probe", "ridge"], shots=(1, 4), repeats=2)
+    assert [len(curve.points) for curve in found.curves] == [2, 2]
+    assert found.curves[0].points[1].top1.value > 0.7
+    assert found.curves[1].points[0].settings[0]["untrained_classes"] == ["dog"]
+    check_shots(LABELS, names, (9,), may_lack=True)
+
+
 def test_one_repeat_has_no_spread(scored):
     found = few_shot(problem(), scored, ["nearest_mean"], shots=(2,), repeats=1)
     point = found.curves[0].points[0]

@@ -11,6 +11,7 @@ import numpy as np
 
 from cliplab.datasets.picture_files import PictureFiles, picture_files
 from cliplab.nouns import DEFAULT_ENCODER, Embeddings, Encoder, Prompts, Record, Skipped
+from cliplab.protocol import take_paths
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import progress
 
@@ -36,6 +37,7 @@ class ClassifyConfig:
     runs: Path = Path("runs")  # folder in which runs are found by name
 
     def __post_init__(self) -> None:
+        take_paths(self, "weights", "home", "runs")
         if self.with_run is None and len(set(self.label)) < 2:
             raise UsageError(
                 "Give at least two different --label TEXT to choose among, or --with RUN for the "

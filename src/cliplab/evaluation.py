@@ -254,8 +254,8 @@ def _scored(one: _Judged, catch_all: Sequence[int], seed: int) -> Result:
         scores.metrics,
         scores.per_class,
         scores.confusion,
-        calibration(one.predictions, one.unseen.predictions, one.unseen.how),
         score_without(one.predictions, catch_all, seed),
+        calibration(one.predictions, one.unseen.predictions, one.unseen.how),
     )
 
 

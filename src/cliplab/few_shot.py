@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cliplab.classifiers import candidates
 from cliplab.classifiers.family import Problem, classifier, take, training_part
 from cliplab.classifiers.few_labels import settled
 from cliplab.metrics.intervals import mean_of_repeats
@@ -103,8 +104,9 @@ def few_shot(
     DataError
         A class has fewer training pictures than the most shots.
     """
-    train = training_part(problem)
-    check_shots(train.labels, problem.class_names, shots)
+    train = problem.train if problem.may_lack_training else training_part(problem)
+    assert train is not None
+    check_shots(train.labels, problem.class_names, shots, may_lack=problem.may_lack_training)
     learning = [name for name in names if "train" in classifier(name).NEEDS]
     draws: list[Draw] = []
     told: dict[tuple[str, int], list[tuple[float, Mapping[str, Any]]]] = {}
@@ -117,7 +119,7 @@ def few_shot(
                     dataclasses.replace(problem, train=take(train, rows), validation=None), learning
                 )
                 for name in learning:
-                    fitted = classifier(name).fit(drawn)
+                    fitted = candidates.fit(name, drawn)
                     right = fitted.predict(scored).predicted == scored.labels
                     told.setdefault((name, n), []).append((float(right.mean()), fitted.settings))
                 advance(1)
@@ -153,9 +155,17 @@ def draw(
     return np.sort(np.concatenate(chosen))
 
 
-def check_shots(labels: np.ndarray, class_names: Sequence[str], shots: Sequence[int]) -> None:
-    """Refuse more shots than the smallest class has training pictures, and say what would do."""
+def check_shots(
+    labels: np.ndarray, class_names: Sequence[str], shots: Sequence[int], *, may_lack: bool = False
+) -> None:
+    """Refuse more shots than the smallest class has training pictures, and say what would do.
+
+    Classes without any are passed over where they `may_lack` them: they are no candidates.
+    """
     counts = np.bincount(labels, minlength=len(class_names))
+    if may_lack:
+        class_names = [class_names[c] for c in np.flatnonzero(counts).tolist()]
+        counts = counts[counts > 0]
     most, fewest = max(shots), int(counts.min())
     if most > fewest:
         smallest, short = class_names[int(counts.argmin())], int((counts < most).sum())

@@ -281,8 +281,8 @@ class Result:
     metrics: Mapping[str, Measure]  # top1, top5, mean_per_class, ece
     per_class: tuple[PerClass, ...]
     confusion: np.ndarray  # (C, C) int64 counts, rows true, columns predicted
-    calibration: Mapping[str, Any] | None = None  # temperature and reliability, as in the record
     without_catch_all: WithoutCatchAll | None = None  # None: the task has no such class
+    calibration: Mapping[str, Any] | None = None  # temperature and reliability, as in the record
 
 
 @dataclass(frozen=True, slots=True)

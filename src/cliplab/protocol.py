@@ -45,6 +45,7 @@ class EvaluateConfig:
     home: Path | None = None  # folder of what is kept; None: CLIPLAB_HOME
 
     def __post_init__(self) -> None:
+        take_paths(self, "classes", "weights", "out", "home")
         if self.split not in (TEST, VALIDATION, TRAIN, "all"):
             raise UsageError(f"--split {self.split}: give test, validation, train or all.")
         if not self.classifier:
@@ -68,6 +69,13 @@ class EvaluateConfig:
 
 
 RETRIEVAL = "retrieval"  # the task that every data set with queries or captions has
+
+
+def take_paths(config: object, *names: str) -> None:
+    """Turn the strings among these fields of a frozen dataclass into paths."""
+    for name in names:
+        if isinstance(value := getattr(config, name), str):
+            object.__setattr__(config, name, Path(value))
 
 
 class Subject(NamedTuple):
@@ -214,7 +222,8 @@ def check(subject: Subject, config: EvaluateConfig) -> None:
         part = training_part(subject, TRAIN)
         labels = part.dataset.labels[part.task][part.rows]
         labels = labels if part.classes is None else part.classes[labels]
-        check_shots(labels, subject.class_names, config.shots)
+        may_lack = subject.task.may_lack_training
+        check_shots(labels, subject.class_names, config.shots, may_lack=may_lack)
 
 
 def _check_retrieval(data: Dataset, config: EvaluateConfig) -> None:

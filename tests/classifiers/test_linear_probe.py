@@ -42,6 +42,11 @@ def test_weights_count_pictures():
     assert np.abs(twice.predict_proba(x) - weighted.predict_proba(x)).max() < 1e-4
 
 
+def test_one_picture_of_each_of_many_classes_is_fitted_in_silence():
+    x = np.random.default_rng(0).normal(size=(30, 5))
+    assert LinearProbe(C=100.0).fit(x, np.arange(30)).score(x, np.arange(30)) > 0.9
+
+
 def test_c_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="positive"):
         LinearProbe(C=0).fit(np.eye(4), [0, 1, 0, 1])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from cliplab.classifiers import linear_probe, mixed, zero_shot
-from cliplab.classifiers.family import ProbeConfig
+from cliplab.classifiers.family import ProbeConfig, Problem
 from cliplab.classifiers.mixed import posterior_weights, weights_of_one_shot
 from cliplab.embeddings.normalise import normalise
+from cliplab.few_shot import few_shot
+from cliplab.nouns import Embeddings
 
 
 def said(n: int, right: float, seed: int, sure: float = 3.0) -> np.ndarray:
@@ -103,3 +106,38 @@ def test_it_says_how_it_chose(problem, clouds):
     assert settings["weights_chosen"] == settings["C_chosen"] == "4 folds of the training pictures"
     assert "zero-shot" in mixed.fit(problem(train=clouds(n=1))).settings["weights_chosen"]
     assert "held out" in mixed.fit(problem()).settings["weights_chosen"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [0, 4, 16])
+def test_on_digits_it_is_never_more_than_a_point_below_the_better_parent(n):
+    """Class vectors are means of `n` other digits; 0: random, as captions that know nothing."""
+    digits = load_digits()
+    x, y = (digits.data - digits.data.mean(axis=0)).astype(np.float32), digits.target
+    order = np.random.default_rng(0).permutation(len(x))
+    part = np.empty(len(x), dtype=int)
+    for label in range(10):
+        own = order[y[order] == label]
+        part[own[:16]], part[own[16:56]], part[own[56:]] = 0, 1, 2
+    vectors = np.random.default_rng(1).normal(size=(10, 64))
+    if n:
+        first = [np.flatnonzero((part == 0) & (y == label))[:n] for label in range(10)]
+        vectors = np.stack([x[rows].mean(axis=0) for rows in first])
+
+    def of(number):
+        rows = np.flatnonzero(part == number)
+        ids = np.array([str(row) for row in rows], dtype=object)
+        return Embeddings(ids, x[rows], None, y[rows], tuple("0123456789"), {})
+
+    train, scored = of(1), of(2)
+    given = Problem(
+        class_names=train.class_names,
+        class_vectors=normalise(vectors),
+        logit_scale=20.0,
+        train=train,
+    )
+    for shots in (1, 2, 4, 8, 16):
+        found = few_shot(given, scored, ["linear_probe", "mixed"], shots=(shots,), repeats=5)
+        probe, both = (curve.points[0].top1.value for curve in found.curves)
+        text = (zero_shot.fit(given).predict(scored).predicted == scored.labels).mean()
+        assert both > max(probe, text) - 0.01, shots

@@ -102,15 +102,15 @@ def test_classify_by_captions(cliplab, photos, tiny_clip):
     assert all(float(row["probability"]) >= float(row["second_probability"]) for row in rows)
 
 
-def test_a_label_called_as_a_column_keeps_one_of_its_own(cliplab, photos, tiny_clip):
+def test_a_label_called_as_a_column_takes_none_from_it(cliplab, photos, tiny_clip):
     call = ("classify", photos / "red" / "00.png", "-l", "label", "-l", "path", "-e", tiny_clip)
     answer = cliplab(*call, "--csv", "out.csv", "--json").json()
     with Path("out.csv").open(encoding="utf-8", newline="") as stream:
         row = next(csv.DictReader(stream))
     assert row["path"] == answer["ids"][0]
-    assert row["label"] in ("label", "path")
-    told = [float(row[f"{label} (label)"]) for label in ("label", "path")]
-    assert told == pytest.approx(answer["probabilities"][0], abs=1e-5)
+    assert {row["label"], row["second"]} == {"label", "path"}
+    told = [float(row[column]) for column in ("probability", "second_probability")]
+    assert told == pytest.approx(sorted(answer["probabilities"][0], reverse=True), abs=1e-5)
 
 
 def test_classify_equals_similarity(cliplab, photos, tiny_clip):
@@ -190,9 +190,12 @@ def test_every_command_prints_one_json_value_and_nothing_else(cliplab, photos, t
     from cliplab.cli.app import app, register
 
     register()
+    other = shutil.copytree(photos, "other")
     calls = {
         "evaluate": (photos, "-e", tiny_clip, "--out", "runs/a"),
         "compare": ("a",),
+        "transfer": (photos, other, "-e", tiny_clip),
+        "audit": (photos, "-e", tiny_clip),
         "runs": (),
         "classify": (photos / "red", "--with", "latest"),
         "embed": (photos, "-e", tiny_clip),

@@ -136,7 +136,10 @@ def _domainnet_lines(
 
 def _made_up_list(domain: str, split: str) -> str:
     gap = {"train": NO_TRAINING, "test": NO_TEST}[split]
-    first, suffix = {"train": 1, "test": 501}[split], "png" if domain == "quickdraw" else "jpg"
+    first, suffix = (
+        {"train": 900_001, "test": 900_501}[split],
+        "png" if domain == "quickdraw" else "jpg",
+    )
     return "\n".join(
         f"{domain}/{name}/{domain}_{label + 1:03d}_{first + i:06d}.{suffix} {label}"
         for label, name in enumerate(domainnet.class_folders())

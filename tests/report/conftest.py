@@ -52,7 +52,7 @@ def make_result(classifier: str, told: Predictions, catch_all: str = "") -> Resu
     if catch_all:
         n = int((told.labels != told.class_names.index(catch_all)).sum())
         rest = WithoutCatchAll((catch_all,), n, {**metrics, "top1": Measure(0.4, 0.2, 0.7)})
-    return Result(classifier, settings, metrics, tuple(rows), confusion, rest)
+    return Result(classifier, settings, metrics, tuple(rows), confusion, without_catch_all=rest)
 
 
 def make_dataset_block(**changes) -> dict:

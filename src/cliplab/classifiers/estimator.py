@@ -90,6 +90,8 @@ class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         mean = _mean(X, sample_weight)
         with warnings.catch_warnings(), threadpool_limits(_blas_threads(X, y)):
             warnings.simplefilter("ignore", ConvergenceWarning)
+            # few pictures of many classes are labels all the same
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             solver.fit(X - mean, y, sample_weight=sample_weight)
         self.classes_ = solver.classes_
         self.coef_, self.intercept_ = solver.coef_, solver.intercept_ - solver.coef_ @ mean

@@ -3,11 +3,11 @@
 A fifth held out of four pictures a class tells next to nothing, and a grid over twelve decades is
 mostly idle. So, with fewer than 25 pictures a class, C is one of six multiples of 1 / spread, the
 spread being the mean squared distance of the features from their mean; each is fitted in four folds
-of the very pictures that may be learned from, and the most accurate out of fold is taken (of equals
-the one of lower loss). One picture a class leaves nothing to try it on: C is 100 / spread. No
-picture beyond the draw is looked at, where published few-shot results often tuned on a validation
-set larger than the shots (Silva-Rodríguez et al. 2024, "A Closer Look at the Few-Shot Adaptation of
-Large Vision-Language Models").
+of the very pictures that may be learned from (raised there, since a fold has fewer of them), and
+the most accurate out of fold is taken (of equals the one of lower loss). One picture a class leaves
+nothing to try it on: C is 100 / spread. No picture beyond the draw is looked at, where published
+few-shot results often tuned on a validation set larger than the shots (Silva-Rodríguez et al. 2024,
+"A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models").
 """
 
 from __future__ import annotations
@@ -79,12 +79,14 @@ def _refitted(problem: Problem, part: Trial, c: float) -> np.ndarray:
 
 
 def _said(problem: Problem, part: Trial) -> Callable[[float], np.ndarray]:
-    """C → log-probabilities of the pictures set aside; every class is among those fitted on."""
+    """C → log-probabilities of the pictures set aside; -inf where a class has no picture at all."""
     kept, held = (inputs(side, problem.config) for side in part)
+    whole = len(kept) + len(held)  # C weighs the sum of the losses: of fewer, it must be more
 
     def scores(c: float) -> np.ndarray:
-        probe = LinearProbe(C=c).fit(kept, part.kept.labels)
-        found: np.ndarray = probe.predict_log_proba(held)
+        probe = LinearProbe(C=c * whole / len(kept)).fit(kept, part.kept.labels)
+        found = np.full((len(held), len(problem.class_names)), -np.inf)
+        found[:, probe.classes_] = probe.predict_log_proba(held)
         return found
 
     return scores

@@ -11,15 +11,16 @@ that of weights (Wortsman et al. 2022, section 3), which for linear classifiers 
 
 The weights are means over a grid under their posterior, given training pictures that the probe was
 not fitted on (in folds where labels are few): a mean instead of the best weights, since a few dozen
-pictures leave many as good. Half of the prior says that captions know nothing (a = 0). Probes in
-folds learned from fewer pictures than the one that is kept, by which b is raised.
+pictures leave many as good. Three quarters of the prior say that captions know nothing (a = 0), so
+that a chance likeness is not taken for knowledge. Probes in folds learned from fewer pictures than
+the one that is kept, by which b is raised.
 
-With one picture a class the probe cannot be tried at all. Then a is as above from zero-shot alone,
-which learned from none of the pictures; and b is how much likelier the pictures are if captions
-know nothing than if they are as good as they look, 1 at most: where zero-shot is better than chance
-it leads, as in CLIP's paper, where it equals a probe of four shots (Radford et al. 2021, figure 6).
-Captions that are a little better than chance under a probe that is far better are the case in which
-this errs; the second shot settles it.
+With one picture a class the probe cannot be tried at all: nothing tells how far pictures of a class
+lie apart. Then a comes from zero-shot alone, which learned from none of the pictures, and b is 1
+where the odds that captions know nothing are even or better, the square of those odds where they
+are worse. So zero-shot leads where it is better than chance, as in CLIP's paper, where it equals a
+probe of four shots (Radford et al. 2021, figure 6). Captions that are better than chance and yet
+worse than a probe of one shot are the case in which this errs.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ from cliplab.nouns import Embeddings, Predictions
 
 NEEDS = frozenset({"text", "train"})
 TEXT_WEIGHTS = (0.0, *(10.0 ** (step / 4) for step in range(-8, 6)))  # a
-PROBE_WEIGHTS = (0.0, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5)  # b
+PROBE_WEIGHTS = (0.0, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 6.5, 10.0)  # b
+IGNORANCE = 3.0  # odds beforehand that captions know nothing, against all a > 0 together
 AT_MOST = 5000  # pictures that the weights are found on
 LEAST = 1e-6  # of b, so that the probe settles what zero-shot leaves equal
 
@@ -133,7 +135,7 @@ def posterior_weights(text: np.ndarray, probe: np.ndarray, labels: np.ndarray) -
         ]
     )
     shares = np.exp(likelihood - likelihood.max())
-    shares[0] *= len(TEXT_WEIGHTS) - 1  # half of the prior for "captions know nothing"
+    shares[0] *= IGNORANCE * (len(TEXT_WEIGHTS) - 1)
     shares /= shares.sum()
     a = float(shares.sum(axis=1) @ TEXT_WEIGHTS)
     b = float(shares.sum(axis=0) @ PROBE_WEIGHTS)
@@ -152,10 +154,9 @@ def weights_of_one_shot(text: np.ndarray, labels: np.ndarray) -> Weights:
     """
     likelihood = np.array([_log_likelihood(a * text, labels) for a in TEXT_WEIGHTS])
     shares = np.exp(likelihood - likelihood.max())
-    shares[0] *= len(TEXT_WEIGHTS) - 1
-    shares /= shares.sum()
-    ignorance = float(np.exp(likelihood[0] - likelihood.max()))
-    return Weights(float(shares @ TEXT_WEIGHTS), max(ignorance, LEAST))
+    shares[0] *= len(TEXT_WEIGHTS) - 1  # even odds beforehand
+    odds = float(shares[0] / shares[1:].sum())
+    return Weights(float(shares @ TEXT_WEIGHTS / shares.sum()), max(min(1.0, odds**2), LEAST))
 
 
 def _log_likelihood(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -24,6 +24,7 @@ from cliplab.runtime.progress import say
 
 NAME, ARTISTS, DEDUPLICATED = "wikiart", "wikiart/artist195", "wikiart/deduplicated"
 ARCHIVE = "wikiart.zip"
+ADDRESS = "http://web.fsktm.um.edu.my/~cschan/source/ICIP2017/wikiart.zip"  # often silent
 LISTS = "https://raw.githubusercontent.com/cs-chan/ArtGAN/master/WikiArt%20Dataset/"
 CLASSES: Mapping[str, tuple[str, ...]] = {  # task → classes as ArtGAN's files spell them, in order
     "style": (
@@ -130,11 +131,7 @@ def card(name: str) -> Card:
 
 def remotes(name: str) -> tuple[Remote, ...]:
     """Give the archive, which a person fetches where its old address is silent, and six lists."""
-    archive = Remote(
-        ARCHIVE,
-        urls=("http://web.fsktm.um.edu.my/~cschan/source/ICIP2017/wikiart.zip",),
-        by_hand=BY_HAND,
-    )
+    archive = Remote(ARCHIVE, urls=(ADDRESS,), by_hand=BY_HAND)
     lists = []
     for task in CLASSES:
         for part in ("train", "val"):

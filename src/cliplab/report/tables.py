@@ -270,7 +270,7 @@ def _rest_line(record: Record, classifiers: Sequence[str]) -> list[list[str]]:
     cells = []
     for name in classifiers:
         found = rests.get(name)
-        cells += [with_interval(found and found["metrics"]["top1"]), ""]
+        cells += [with_interval(found and found["metrics"]["top1"]), "", ""]
     return [[f"  {_without(rest)}", "", f"{rest['n']:,}", *cells, ""]]
 
 

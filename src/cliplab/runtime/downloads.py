@@ -215,11 +215,13 @@ def _download(remote: Remote, target: Path, patience: Patience, client: httpx.Cl
     algorithm = algorithm_of(remote.digest)
     wanted = Wanted(remote.name, remote.size, algorithm, remote.digest is not None)
     part, faults = Part(target, wanted), Faults()
-    for url in remote.urls:
+    for place, url in enumerate(remote.urls, start=1):
         try:
             digest = _from_mirror(client, url, part, wanted, remote.digest, patience)
         except Unavailable as error:
             faults.add(f"{url} {error}")
+            if place < len(remote.urls):
+                say(f"{remote.name}: {url} {error}; trying {remote.urls[place]}.")
             continue
         refuse_changed(target, digest, target.parent / RECORDS)
         part.finish()

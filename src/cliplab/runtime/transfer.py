@@ -235,14 +235,14 @@ def _begun(
     if response.status_code == 200:
         stated = headers.get("Content-Length", "")
         total = int(stated) if stated.isdecimal() else None
-        _refuse_size(total, wanted)
+        _refuse_size(response, total, wanted)
         part.begin({"url": url, **given, "size": total})
         return total
     first, total = _content_range(response)
     if response.status_code == 416:
         part.forget()
         raise Interrupted("does not go on where the last transfer ended; beginning again")
-    _refuse_size(total, wanted)
+    _refuse_size(response, total, wanted)
     notes = part.notes()
     same = notes.get("url") != url or all(
         not value or not notes.get(key) or value == notes[key] for key, value in given.items()
@@ -262,9 +262,12 @@ def _content_range(response: httpx.Response) -> tuple[int | None, int | None]:
     return None if first is None else int(first), None if total == "*" else int(total)
 
 
-def _refuse_size(total: int | None, wanted: Wanted) -> None:
-    if total is not None and wanted.size is not None and total != wanted.size:
-        raise Unavailable(f"has {total:,} bytes, expected {wanted.size:,}: it is another file")
+def _refuse_size(response: httpx.Response, total: int | None, wanted: Wanted) -> None:
+    if total is None or wanted.size in (None, total):
+        return
+    if is_page(next(response.iter_raw(), b"")[:2048]):
+        raise Unavailable(_page_at(response))
+    raise Unavailable(f"has {total:,} bytes, expected {wanted.size:,}: it is another file")
 
 
 def _check_space(part: Part, total: int | None) -> None:
