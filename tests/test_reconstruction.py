@@ -166,6 +166,6 @@ def test_bad_calls(photos, tokenizer, tmp_path):
 
 
 def test_the_record_is_plain_json(digits, tokenizer, tmp_path):
-    config = dataclasses.replace(WITHOUT, out=tmp_path)
+    config = dataclasses.replace(WITHOUT, out=str(tmp_path))
     record = evaluate_tokenizer(digits, tokenizer, config)
     assert json.loads((tmp_path / "record.json").read_text()) == record.data

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cliplab.nouns import TEST, TRAIN, Dataset, Record, Skipped
+from cliplab.protocol import take_paths
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import home as home_of
@@ -36,6 +37,7 @@ class EvaluateTokenizerConfig:
     out: Path | None = None  # folder of the run; None: ./runs/DATASET-TOKENIZER-DATE
 
     def __post_init__(self) -> None:
+        take_paths(self, "home", "out")
         if self.pictures is not None and self.pictures < 1:
             raise UsageError(f"pictures {self.pictures}: give 1 or more.")
         if self.on_bad not in ("list", "fail"):
