@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from cliplab.nouns import Dataset as Dataset
     from cliplab.nouns import Embeddings as Embeddings
     from cliplab.nouns import Encoder as Encoder
+    from cliplab.nouns import ImageTokenizer as ImageTokenizer
     from cliplab.nouns import Predictions as Predictions
     from cliplab.nouns import Record as Record
     from cliplab.protocol import EvaluateConfig as EvaluateConfig
     from cliplab.report.compare import compare_runs as compare_runs
     from cliplab.report.record import read_run as read_run
+    from cliplab.tokenizers.config import TokenizerConfig as TokenizerConfig
+    from cliplab.tokenizers.opening import load_tokenizer as load_tokenizer
+    from cliplab.tokenizers.training import train_tokenizer as train_tokenizer
 
 __version__ = "0.1.0"
 
@@ -37,28 +41,36 @@ _HOMES = {
     "train_clip": "encoders.contrastive",
     "ContrastiveConfig": "encoders.contrastive",
     "embed": "embeddings.extract",
-    "LinearProbe": "classifiers.estimator",
     "evaluate": "evaluation",
     "EvaluateConfig": "protocol",
     "classify": "classification",
     "ClassifyConfig": "classification",
-    "compare_runs": "report.compare",
     "read_run": "report.record",
+    "load_tokenizer": "tokenizers.opening",
+    "train_tokenizer": "tokenizers.training",
+    "TokenizerConfig": "tokenizers.config",
     "Dataset": "nouns",
     "Encoder": "nouns",
+    "ImageTokenizer": "nouns",
     "Embeddings": "nouns",
     "Predictions": "nouns",
     "Record": "nouns",
+}
+
+_FURTHER = {  # found here too, though not among the names to begin with
+    "LinearProbe": "classifiers.estimator",
+    "compare_runs": "report.compare",
 }
 
 __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    home = _HOMES.get(name) or _FURTHER.get(name)
+    if home is None:
         raise AttributeError(f"module 'cliplab' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"cliplab.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"cliplab.{home}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, *_FURTHER])

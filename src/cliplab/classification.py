@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cliplab.datasets.picture_files import PictureFiles, picture_files
 from cliplab.nouns import DEFAULT_ENCODER, Embeddings, Encoder, Prompts, Record, Skipped
 from cliplab.protocol import take_paths
 from cliplab.runtime.errors import DataError, UsageError
@@ -91,7 +92,7 @@ def classify(
     DataError
         None of the pictures can be read; or the run has no probe, or another encoder.
     """
-    files = _files(pictures)
+    files = picture_files(pictures)
     answer = _of_run(config, encoder) if config.with_run else _of_captions(config, encoder)
     seen = _embed(files, answer.encoder, config)
     return Classified(
@@ -207,35 +208,6 @@ def _load(name: str, weights: Path | None, config: ClassifyConfig) -> Encoder:
 # ------------------------------------------------------------------------------- the pictures
 
 
-def _files(pictures: Sequence[str | Path]) -> list[Path]:
-    from cliplab.datasets.tree import walk
-
-    found: list[Path] = []
-    for given in map(Path, pictures):
-        path = given.expanduser()
-        if path.is_dir():
-            inside = sorted(walk(path).pictures)
-            if not inside:
-                raise UsageError(f"There are no pictures in the folder {given}.")
-            found += [path / name for name in inside]
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise UsageError(f"There is no picture or folder {given}.")
-    return list(dict.fromkeys(found))
-
-
-class _Files:
-    """Picture files as a source, read when asked for."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = files
-
-    def open(self, rows: Sequence[int]) -> Iterator[Callable[[], bytes]]:
-        for row in rows:
-            yield self._files[row].read_bytes
-
-
 def _embed(files: Sequence[Path], eye: Encoder, config: ClassifyConfig) -> Embeddings:
     """Vectors of the pictures that can be read; nothing is kept."""
     from cliplab.pictures.loader import MAX_PIXELS, batches
@@ -245,7 +217,7 @@ def _embed(files: Sequence[Path], eye: Encoder, config: ClassifyConfig) -> Embed
     rows: list[int] = []
     skipped: list[Skipped] = []
     stream = batches(
-        _Files(files),
+        PictureFiles(files),
         range(len(files)),
         eye.preprocess,
         batch_size=config.batch_size,

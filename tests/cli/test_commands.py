@@ -160,21 +160,24 @@ def test_flags_equal_fields():
     from cliplab.cli.audit import audit
     from cliplab.cli.classify import classify
     from cliplab.cli.evaluate import evaluate
-    from cliplab.cli.train import clip
+    from cliplab.cli.train import clip, tokenizer
     from cliplab.encoders.contrastive import ContrastiveConfig
     from cliplab.protocol import EvaluateConfig
+    from cliplab.tokenizers.config import TokenizerConfig
 
     beside = {
         evaluate: {"datasets", "encoder", "csv", "all_classes", "json"},
         classify: {"images", "csv", "json"},
         audit: {"dataset", "encoder", "csv", "json"},
         clip: {"dataset", "out", "home", "json"},
+        tokenizer: {"dataset", "out", "evaluate", "json"},
     }
     for command, config in (
         (evaluate, EvaluateConfig),
         (classify, ClassifyConfig),
         (audit, AuditConfig),
         (clip, ContrastiveConfig),
+        (tokenizer, TokenizerConfig),
     ):
         flags = inspect.signature(command).parameters
         fields = {field.name: field for field in dataclasses.fields(config)}

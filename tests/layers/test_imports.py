@@ -19,7 +19,7 @@ LEVELS = [
     {"lesson", "few_shot"},
     {"protocol"},
     {"retrieval"},
-    {"evaluation", "classification", "audit", "drawing"},
+    {"evaluation", "classification", "reconstruction", "audit", "drawing"},
     {"suite", "transfer", "demo"},
     {"reproduction"},
     {"cli"},

@@ -12,7 +12,9 @@ from cliplab.metrics.intervals import (
     bootstrap,
     mean_of_repeats,
     paired_difference,
+    percentiles,
     proportion,
+    resampled_means,
     wilson,
 )
 
@@ -129,6 +131,26 @@ def test_paired_difference_wants_the_same_pictures():
     with pytest.raises(ValueError, match="3 and 2 pictures"):
         paired_difference(np.ones(3, dtype=bool), np.ones(2, dtype=bool), seed=0)
     assert paired_difference(np.ones(0, dtype=bool), np.ones(0, dtype=bool), seed=0).value is None
+
+
+def test_resampled_means_by_their_theory():
+    values = np.random.default_rng(0).normal(size=(400, 2)) * (1.0, 3.0) + (5.0, -1.0)
+    found = resampled_means(values, seed=1, draws=4000)
+    np.testing.assert_allclose(found.mean(axis=0), values.mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(found.std(axis=0), values.std(axis=0) / 20, rtol=0.05)
+    np.testing.assert_array_equal(found, resampled_means(values, seed=1, draws=4000))
+
+
+def test_resampled_means_are_of_the_same_pictures_for_every_measure():
+    values = np.random.default_rng(0).normal(size=(50, 1)) @ np.array([[1.0, 2.0]])
+    found = resampled_means(values, seed=0, draws=20)
+    np.testing.assert_allclose(found[:, 1], 2 * found[:, 0])
+
+
+def test_percentiles_by_hand():
+    measure = percentiles(2.0, np.arange(101.0), confidence=0.9)
+    np.testing.assert_allclose(measure, (2.0, 5.0, 95.0))
+    assert percentiles(float("nan"), np.arange(3.0)).value is None
 
 
 def test_mean_of_repeats_worked_by_hand():

@@ -14,7 +14,8 @@ from cliplab.datasets.family import open_dataset
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.tokenizers import steps, training
 from cliplab.tokenizers.config import TokenizerConfig
-from cliplab.tokenizers.saved import ABOUT, load_tokenizer
+from cliplab.tokenizers.opening import load_tokenizer
+from cliplab.tokenizers.saved import ABOUT
 from cliplab.tokenizers.steps import TECHNIQUES, TokenizerGradient, batches_from
 from cliplab.tokenizers.training import train_tokenizer
 from cliplab.training.memory import Plan, TooLittleMemory

@@ -13,7 +13,7 @@ import typer
 from cliplab.runtime.errors import CliplabError
 from cliplab.runtime.progress import say
 
-SEE, DRAW, KEEP = "See: how well CLIP sees", "Train", "What there is"
+SEE, DRAW, KEEP = "See: how well CLIP sees", "Train, and draw", "What there is"
 
 app = typer.Typer(
     name="cliplab",
@@ -43,6 +43,8 @@ def register() -> None:
         transfer,
     )
     from cliplab.cli import reproduce as reproducing
+    from cliplab.cli.reconstruct import reconstruct
+    from cliplab.cli.tokenize import tokenize
 
     app.command(rich_help_panel=SEE)(demo.demo)
     app.command(rich_help_panel=SEE)(evaluate.evaluate)
@@ -53,6 +55,8 @@ def register() -> None:
     app.command(rich_help_panel=SEE)(reproducing.reproduce)
     app.command(rich_help_panel=SEE)(embed.embed)
     app.add_typer(train.app, name="train", rich_help_panel=DRAW)
+    app.command(rich_help_panel=DRAW)(reconstruct)
+    app.command(rich_help_panel=DRAW)(tokenize)
     app.command(rich_help_panel=KEEP)(data.datasets)
     app.command(rich_help_panel=KEEP)(data.prepare)
     app.command(rich_help_panel=KEEP)(encoders.encoders)

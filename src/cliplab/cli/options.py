@@ -321,6 +321,26 @@ AllClasses = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Tokenizer = Annotated[
+    str,
+    typer.Option(
+        "--tokenizer",
+        "-t",
+        help="A folder made by `cliplab train tokenizer`, or with OpenAI's encoder.pkl and "
+        "decoder.pkl; `openai` downloads these.",
+        rich_help_panel=MODEL,
+    ),
+]
+TokenizerSize = Annotated[
+    int | None,
+    typer.Option(
+        "--size",
+        min=1,
+        help="Pixels a side that pictures are brought to. Default: what the tokenizer was trained "
+        "at (openai: 256).",
+        rich_help_panel=MODEL,
+    ),
+]
 
 
 def split_commas(values: Iterable[str]) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from cliplab.datasets.entry import CatalogueEntry
     from cliplab.demo import Demonstration
     from cliplab.nouns import Record
+    from cliplab.reconstruction import Reconstructed
     from cliplab.report.compare import Comparison
     from cliplab.report.reported import BesideReported
     from cliplab.report.runs import RunEntry
     from cliplab.reproduction import Reproduction
+    from cliplab.tokenizers.token_store import Tokenized
     from cliplab.transfer import Transfer
 
 
@@ -338,3 +340,57 @@ def trained(folder: Path, *, json: bool) -> None:
     print(f"trained on {notes['n_train']:,} pictures of {notes['data_set']}{skipped}")
     print(f"loss {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last of {len(losses)}")
     print(f"the encoder: {folder}\nuse it: cliplab evaluate DATASET --encoder {folder}")
+
+
+def tokenizer(folder: Path, record: Record | None, *, json: bool) -> None:
+    """Print where the tokenizer lies, and how well it keeps held-out pictures."""
+    from cliplab.report.layout import print_tables
+    from cliplab.report.tokenizer_record import distances_table, tokenizer_lines
+
+    if json:
+        as_json({"tokenizer": folder, "record": None if record is None else record.data})
+        return
+    if record is not None:
+        print_tables(distances_table(record))
+        print("\n" + "\n".join(tokenizer_lines(record)))
+        print(f"record: {record.run / 'record.json'}")
+    print(f"the tokenizer: {folder}")
+    print(f"look at it: cliplab reconstruct IMAGE... --tokenizer {folder} --out grid.png")
+
+
+def reconstructed(found: Reconstructed, *, json: bool) -> None:
+    """Print how far each reconstruction is from its picture, and where the grid lies."""
+    from cliplab.metrics.reconstruction import psnr
+    from cliplab.report.layout import lay_out, percent, print_tables
+
+    if json:
+        as_json(found)
+        return
+    distances = found.distances
+    rows = [
+        [
+            name,
+            percent(distances["l1"][place]),
+            f"{float(psnr(distances['mse'][place])):.1f}",
+            percent(distances["ssim"][place]),
+            *([percent(distances["stroke_iou"][place])] if "stroke_iou" in distances else []),
+        ]
+        for place, name in enumerate(found.ids)
+    ]
+    strokes = ["stroke IoU %"] if "stroke_iou" in distances else []
+    print_tables(lay_out(["picture"], ["L1 %", "PSNR dB", "SSIM %", *strokes], rows))
+    for one in found.skipped:
+        print(f"skipped {one.id}: {one.reason}")
+    print(f"\noriginals above, reconstructions below: {found.out}")
+
+
+def tokenized(found: Tokenized, *, json: bool) -> None:
+    """Print where the tokens lie and how many pictures have some."""
+    if json:
+        as_json(found._asdict())
+        return
+    print(f"{found.n:,} pictures have tokens, {found.n_made:,} of them made now: {found.folder}")
+    for one in found.skipped[:10]:
+        print(f"skipped {one.id}: {one.reason}")
+    if len(found.skipped) > 10:
+        print(f"… and {len(found.skipped) - 10} more")

@@ -122,10 +122,40 @@ def bootstrap(
     for start in range(0, draws, block):
         drawn = generator.multinomial(n, counts / n, size=min(block, draws - start))
         found.append(statistic(drawn.astype(np.float64)))
-    return _percentiles(value, np.concatenate(found), confidence)
+    return percentiles(value, np.concatenate(found), confidence)
 
 
-def _percentiles(value: float, draws: np.ndarray, confidence: float) -> Measure:
+def resampled_means(
+    values: Float[np.ndarray, "M V"], *, seed: int, draws: int = 1_000
+) -> Float[np.ndarray, "R V"]:
+    """Give the means of V measures over R resamples of the M pictures, the same for all measures.
+
+    What is a function of such means (a ratio, a difference, decibels) then has the interval of
+    `percentiles` over that function of the rows.
+
+    Parameters
+    ----------
+    values
+        (M, V), a row a picture, M at least 1.
+    seed
+        Same seed, same resamples.
+    draws
+        Resamples R.
+    """
+    n = len(values)
+    generator = np.random.default_rng(seed)
+    block = max(1, _BLOCK // n)
+    found = []
+    for start in range(0, draws, block):
+        drawn = generator.multinomial(n, np.full(n, 1 / n), size=min(block, draws - start))
+        found.append(drawn.astype(np.float64) @ values / n)
+    return np.concatenate(found)
+
+
+def percentiles(
+    value: float, draws: Float[np.ndarray, " R"], confidence: float = CONFIDENCE
+) -> Measure:
+    """Give a value with the interval that its values over resamples cover; NaN: not scored."""
     draws = draws[np.isfinite(draws)]
     if not np.isfinite(value) or not len(draws):
         return Measure(None)

@@ -201,6 +201,8 @@ def read_record(run: Path) -> Record:
         If it is missing, damaged, or does not have the shape of the schema.
     """
     data = read_unchecked(run)
+    if (kind := data.get("kind")) is not None:
+        raise DataError(f"{run / FILE} is the record of a {kind}, not of an encoder.")
     validate(data, where=str(run / FILE))
     return Record({**data, "run": str(run)})
 

@@ -19,6 +19,7 @@ from cliplab.runtime.storage import make_folder, storage_faults
 RUNS = Path("runs")
 LATEST = "latest"
 COMPLETE, INCOMPLETE = "complete", "incomplete"
+OF_A_TOKENIZER = "of a tokenizer"  # whole, and not to be compared with runs of encoders
 
 _STAMPED = re.compile(r"-\d{8}-\d{6}(-\d+)?$")  # how the name of every run's folder ends
 
@@ -116,6 +117,17 @@ def _entry(folder: Path) -> RunEntry:
 
 def _complete_entry(folder: Path, data: dict[str, Any]) -> RunEntry:
     created = datetime.fromisoformat(data["created"])
+    if data.get("kind") == "tokenizer":
+        return RunEntry(
+            folder=folder,
+            state=OF_A_TOKENIZER,
+            created=created,
+            dataset=data["dataset"]["name"],
+            task=data["dataset"]["task"],
+            split=data["dataset"]["split"],
+            n=data["dataset"]["n"],
+            encoder=data["tokenizer"]["name"],
+        )
     results = data["results"]
     told = {r["classifier"]["name"]: r["metrics"]["top1"]["value"] for r in results}
     for name, measure in list(data.get("retrieval", {}).get("metrics", {}).items())[:1]:

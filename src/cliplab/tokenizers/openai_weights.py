@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 
-from cliplab.runtime.errors import DataError
+from cliplab.runtime.errors import DataError, UsageError
 from cliplab.tokenizers.dvae import DVAEConfig
 from cliplab.tokenizers.model import DVAE
 from cliplab.tokenizers.quantizers.family import quantizer
@@ -88,15 +88,20 @@ def _config(encoder: Mapping[str, torch.Tensor], decoder: Mapping[str, torch.Ten
         raise DataError(
             f"These state dicts lack tensors of DALL-E's networks ({error}); they may be cut short."
         ) from error
-    return DVAEConfig(
-        channels=channels,
-        codes=codes,
-        width=width,
-        code_width=code_width,
-        groups=groups,
-        blocks=blocks,
-        outputs=outputs,
-    )
+    try:
+        return DVAEConfig(
+            channels=channels,
+            codes=codes,
+            width=width,
+            code_width=code_width,
+            groups=groups,
+            blocks=blocks,
+            outputs=outputs,
+        )
+    except UsageError as error:
+        raise DataError(
+            f"These are no networks of DALL-E's ({error}); encoder and decoder may be swapped."
+        ) from error
 
 
 def _check(

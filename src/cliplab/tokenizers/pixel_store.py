@@ -134,7 +134,7 @@ def _write(
 ) -> None:
     kept: list[int] = []
     skipped: list[list[str]] = []
-    stream = load_pictures(dataset.source, rows, _prepare(shape), workers=workers)
+    stream = load_pictures(dataset.source, rows, brought_to(shape), workers=workers)
     with atomic_write(path) as file, progress("reading", len(rows)) as advance:
         for one in stream:
             if one.pixels is None:
@@ -147,7 +147,8 @@ def _write(
     write_json(path.with_suffix(".json"), noted)
 
 
-def _prepare(shape: tuple[int, int, int]) -> Any:
+def brought_to(shape: tuple[int, int, int]) -> Any:
+    """Give what turns a picture into (C, H, W) uint8, as `open_pixels` says."""
     channels, height, width = shape
 
     def prepare(picture: Image) -> torch.Tensor:
@@ -159,7 +160,7 @@ def _prepare(shape: tuple[int, int, int]) -> Any:
         method = Resampling.BOX if shrinks else Resampling.BICUBIC
         sized = fit(picture.convert("L" if channels == 1 else "RGB"), (width, height), method)
         pixels = np.asarray(sized, dtype=np.uint8).reshape(height, width, channels)
-        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        return torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))
 
     return prepare
 

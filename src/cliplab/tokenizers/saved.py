@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cliplab.runtime.errors import DataError, UnknownName, UsageError
+from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.storage import read_json, write_json
 from cliplab.tokenizers.config import Recipe
 from cliplab.tokenizers.model import DVAE
@@ -116,19 +116,14 @@ def read_about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def load_tokenizer(name: str | Path, *, device: str = "cpu") -> Tokenizer:
+def read_tokenizer(folder: Path, *, device: str = "cpu") -> Tokenizer:
     """Read the tokenizer of a folder that `cliplab train tokenizer` made.
 
     Raises
     ------
-    UnknownName
-        If there is no such folder.
     DataError
-        If it is damaged, or its training was cut off.
+        If it holds none, is damaged, or its training was cut off.
     """
-    folder = Path(name)
-    if not folder.is_dir():
-        raise UnknownName("tokenizer", str(name), (), hint="(a folder that was trained is wanted)")
     if not is_tokenizer(folder):
         raise DataError(
             f"{folder} holds no whole tokenizer. If its training was cut off, run the same "
@@ -148,4 +143,4 @@ def load_tokenizer(name: str | Path, *, device: str = "cpu") -> Tokenizer:
         raise DataError(f"{folder / WEIGHTS} does not fit {ABOUT} ({error}).") from error
     with (folder / WEIGHTS).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Tokenizer(model, recipe, name=str(name), digest=digest, device=device)
+    return Tokenizer(model, recipe, name=str(folder), digest=digest, device=device)

@@ -1,0 +1,1 @@
+"""The classifier of drawings that scores reconstructions and samples."""
