@@ -20,7 +20,7 @@ from cliplab.runtime.storage import locked, sweep_parts
 from cliplab.tokenizers.config import Recipe, TokenizerConfig, resolve
 from cliplab.tokenizers.model import DVAE
 from cliplab.tokenizers.pixel_store import ArrayPixels, Pixels, looks_of, open_pixels
-from cliplab.tokenizers.planning import plan_table, plan_training
+from cliplab.tokenizers.planning import fits_in, plan_table, plan_training
 from cliplab.tokenizers.saved import is_tokenizer, read_about, save_tokenizer
 from cliplab.tokenizers.steps import LR_END, TECHNIQUES, TokenizerGradient, batches_from
 from cliplab.training.averages import averaged
@@ -29,9 +29,11 @@ from cliplab.training.loop import LoopConfig, train
 from cliplab.training.memory import (
     Plan,
     free_memory,
+    held_memory,
     parse_bytes,
     return_freed_memory,
 )
+from cliplab.training.plans import as_begun, plan_notes
 
 AVERAGE, WARMUP = 0.999, 0.02
 TRIAL_SECONDS = 10.0  # for which steps are timed where minutes are given
@@ -153,10 +155,9 @@ def _job(
         _warm_up(recipe)
     budget = parse_bytes(config.memory) if config.memory else free_memory(device)
     notes = checkpoint_notes(folder / UNDER_WAY)
-    base = None if device == "cpu" else _reserved(device)
-    plan, estimate = plan_training(recipe, budget, base)
+    plan, estimate = plan_training(recipe, budget, held_memory(device))
     if notes is not None:
-        plan = _as_begun(notes, plan)
+        plan = as_begun(notes, plan, lambda begun: fits_in(recipe, begun, estimate, budget))
         recipe = replace(recipe, steps=notes["steps"]) if config.minutes else recipe
     else:
         say(plan_table(recipe, plan, estimate, budget))
@@ -173,22 +174,6 @@ def _job(
     if config.minutes and notes is None:
         recipe = replace(recipe, steps=_steps_in(job, config.minutes))
     return job._replace(recipe=recipe, identity={**identity, "steps": recipe.steps})
-
-
-def _as_begun(notes: Mapping[str, Any], plan: Plan) -> Plan:
-    begun = Plan.read(notes["plan"])
-    if notes["threads"] != torch.get_num_threads():
-        say(
-            f"This training was begun with {notes['threads']} threads, and goes on with "
-            f"{torch.get_num_threads()}: the last digits of its weights will differ."
-        )
-    if begun != plan:
-        say(f"Going on with the plan that it was begun with: {begun.micro_batch} pictures at once.")
-    return begun
-
-
-def _reserved(device: str) -> int:
-    return int(torch.cuda.memory_reserved(device)) if device.startswith("cuda") else 0
 
 
 def _warm_up(recipe: Recipe) -> None:
@@ -276,11 +261,7 @@ def _train(job: _Job) -> None:
         ),
         folder=job.folder / UNDER_WAY,
         identity=job.identity,
-        notes={
-            "plan": job.plan.as_json(),
-            "threads": torch.get_num_threads(),
-            "steps": recipe.steps,
-        },
+        notes={**plan_notes(job.plan), "steps": recipe.steps},
         after_step=lambda step: model.quantizer.learn(seed=recipe.seed, step=step),
         watch=_Health(recipe),
     )
@@ -291,8 +272,7 @@ def _train(job: _Job) -> None:
             "n_train": n,
             "skipped": [one._asdict() for one in job.skipped],
             "device": job.device,
-            "threads": torch.get_num_threads(),
-            "plan": job.plan.as_json(),
+            **plan_notes(job.plan),
         }
         save_tokenizer(job.folder, model, recipe, notes)
     _clear(job.folder / UNDER_WAY)
