@@ -18,9 +18,11 @@ from cliplab.encoders.captions import caption_pictures
 from cliplab.encoders.contrastive import ContrastiveConfig, train_clip
 from cliplab.encoders.open_clip import load_encoder
 from cliplab.encoders.pairs import batches_from, read_pictures, shifted
+from cliplab.encoders.two_passes import CHECKPOINTED, ContrastiveGradient
 from cliplab.nouns import TEST, TRAIN, Dataset, Prompts, Task
 from cliplab.pictures.preprocessing import Preprocessing
 from cliplab.runtime.errors import CliplabError, DataError, UsageError
+from cliplab.training.memory import Plan, TooLittleMemory
 
 QUICK = ContrastiveConfig(epochs=2, batch_size=32, device="cpu")
 
@@ -122,6 +124,74 @@ def test_another_number_of_threads_is_no_other_training(colours, tmp_path, capsy
     assert "finished" in capsys.readouterr().err
 
 
+def weights(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / "open_clip_model.safetensors")
+
+
+def planned(monkeypatch, plan):
+    from cliplab.encoders import planning
+
+    real = planning.plan_training
+
+    def chosen(*args, **kwargs):
+        return real(*args, **kwargs)._replace(plan=plan, keeps_pictures=False)
+
+    monkeypatch.setattr(planning, "plan_training", chosen)
+
+
+def test_every_plan_ends_in_the_same_weights(colours, tmp_path, monkeypatch, capsys):
+    import torch
+
+    whole = weights(train_clip(colours, QUICK, tmp_path / "whole"))
+    for number, plan in enumerate((Plan(7), Plan(3, (CHECKPOINTED,)))):
+        planned(monkeypatch, plan)
+        folder = train_clip(colours, QUICK, tmp_path / str(number))
+        assert f"at most {plan.micro_batch}" in capsys.readouterr().err
+        assert json.loads((folder / "cliplab.json").read_text())["plan"] == plan.as_json()
+        for name, value in weights(folder).items():
+            torch.testing.assert_close(value, whole[name], rtol=2e-3, atol=2e-4)
+
+
+def test_resumed_with_other_memory_it_keeps_its_plan(colours, tmp_path, monkeypatch, capsys):
+    import cliplab.training.loop as loop
+
+    real = loop.LoopConfig
+    monkeypatch.setattr(loop, "LoopConfig", lambda **s: real(**s, checkpoint_seconds=0.0))
+    often = dataclasses.replace(QUICK, batch_size=16)
+    planned(monkeypatch, Plan(5))
+    expected = weights(train_clip(colours, often, tmp_path / "whole"))
+    _cut_off(monkeypatch, after=3)
+    with pytest.raises(KeyboardInterrupt):
+        train_clip(colours, often, tmp_path / "cut")
+    monkeypatch.undo()
+    capsys.readouterr()
+    resumed = weights(train_clip(colours, often, tmp_path / "cut"))
+    assert "plan that it was begun with: 5 pictures" in capsys.readouterr().err
+    assert all((resumed[name] == expected[name]).all() for name in expected)
+
+
+def _cut_off(monkeypatch, after):
+    taken = []
+    real = ContrastiveGradient.__call__
+
+    def call(self, batch, step):
+        taken.append(step)
+        if len(taken) > after:
+            raise KeyboardInterrupt
+        return real(self, batch, step)
+
+    monkeypatch.setattr(ContrastiveGradient, "__call__", call)
+
+
+def test_too_little_memory_is_refused_before_a_picture_is_read(colours, tmp_path):
+    unread = dataclasses.replace(colours, source=Memory({}))
+    little = dataclasses.replace(QUICK, memory="50MiB")
+    with pytest.raises(TooLittleMemory, match="Give --memory"):
+        train_clip(unread, little, tmp_path / "clip")
+
+
 def test_a_training_cut_off_before_its_last_file_writes_it(colours, tmp_path):
     folder = train_clip(colours, QUICK, tmp_path / "clip")
     weights = folder / "open_clip_model.safetensors"
@@ -206,7 +276,7 @@ def test_captions_of_the_data_set_are_trained_on(colours):
 def test_a_batch_depends_on_its_number_alone(colours):
     captioned = caption_pictures(colours, colours.task(), (TRAIN,))
     preprocessing = Preprocessing(size=(16, 16))
-    pairs = read_pictures(colours, captioned, preprocessing, on_bad="list", workers=1)
+    pairs = read_pictures(colours, captioned, preprocessing, keep=True, on_bad="list", workers=1)
     settings = {"batch_size": 16, "seed": 3, "shift": 2, "workers": 1}
     straight = batches_from(pairs, 0, **settings)
     fourth = [next(straight) for _ in range(4)][3]
@@ -222,7 +292,7 @@ def test_pixels_are_those_of_the_encoders_preprocessing(colours):
 
     captioned = caption_pictures(colours, colours.task(), (TRAIN,))
     preprocessing = Preprocessing(size=(16, 16))
-    pairs = read_pictures(colours, captioned, preprocessing, on_bad="list", workers=1)
+    pairs = read_pictures(colours, captioned, preprocessing, keep=True, on_bad="list", workers=1)
     batch = next(batches_from(pairs, 0, batch_size=48, seed=0, shift=0, workers=1))
     order = np.random.default_rng([0, 0, 0]).permutation(48)
     expected = preprocessing.transform()(decode(colours.source.pictures[order[0]]))
@@ -252,6 +322,7 @@ def test_unreadable_pictures_are_left_out_or_fatal(colours, tmp_path):
     [({"epochs": 0}, "--epochs 0"), ({"lr": float("nan")}, "--lr"), ({"batch_size": 1}, "2 or"),
      ({"captions": "mine"}, "--captions"), ({"seed": -1}, "--seed"), ({"workers": 0}, "--workers"),
      ({"prompt": ("a square",)}, "class name goes"),
+     ({"memory": "much"}, "--memory much"),
      ({"prompt": ("a {}",), "captions": "column"}, "exclude each other")],
 )  # fmt: skip
 def test_settings_that_cannot_be(change, words):

@@ -75,6 +75,14 @@ Workers = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        help="What training may take, such as 2GiB. Default: what is free.",
+        rich_help_panel=MACHINE,
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(

@@ -102,8 +102,11 @@ def _check(architecture: Architecture) -> None:
         )
 
 
-def build(architecture: Architecture, seed: int) -> Built:
-    """Build the model on the CPU; its weights are those of open_clip's initialisation by `seed`."""
+def build(architecture: Architecture, seed: int, *, device: str = "cpu") -> Built:
+    """Build the model; its weights are those of open_clip's initialisation by `seed`.
+
+    On the device "meta" it has sizes alone, and takes no memory.
+    """
     import open_clip
     import torch
 
@@ -111,13 +114,22 @@ def build(architecture: Architecture, seed: int) -> Built:
         "model_cfg": json.loads(json.dumps(architecture.model_cfg)),
         "preprocess_cfg": dict(architecture.preprocess_cfg),
     }
-    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng([]), _quietly():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        torch.random.fork_rng([]),
+        _quietly(),
+        torch.device(device),
+    ):
         write_json(Path(folder) / "open_clip_config.json", config)
         torch.manual_seed(seed)
         source = f"local-dir:{folder}"
         try:
             model: Any = open_clip.create_model(
-                source, load_weights=False, pretrained_image=False, pretrained_text=False
+                source,
+                load_weights=False,
+                pretrained_image=False,
+                pretrained_text=False,
+                device=device,
             )
             tokenize = open_clip.get_tokenizer(source)
             preprocessing = Preprocessing.from_open_clip(model.visual.preprocess_cfg)

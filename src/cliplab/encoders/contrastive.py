@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from cliplab.encoders.architecture import TINY, Architecture, Built, build, read_architecture
 from cliplab.encoders.captions import Captioned, caption_pictures
-from cliplab.encoders.pairs import PairBatch, Pairs, batches_from, read_pictures
+from cliplab.encoders.pairs import Pairs, batches_from, read_again, read_pictures
 from cliplab.encoders.trained import (
     FORMAT_VERSION,
     NOTES,
@@ -30,12 +31,24 @@ from cliplab.runtime.devices import choose_device
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import locked, read_json, sweep_parts
-from cliplab.training.checkpoints import refuse_changes
+from cliplab.training.checkpoints import checkpoint_notes, refuse_changes
+from cliplab.training.memory import (
+    Plan,
+    free_memory,
+    held_memory,
+    parse_bytes,
+    return_freed_memory,
+)
+from cliplab.training.watching import Watch, load_tensorboard, picture_grid, watching
 
 if TYPE_CHECKING:
     import torch
 
+    from cliplab.training.loop import LoopConfig
+
 CAPTIONS = ("auto", "column", "prompts")
+TIGHT = 0.6  # share of the memory stated, from which freed memory is not kept in fragments
+SHOWN = 16  # pictures in TensorBoard
 LARGEST_SCALE = math.log(100.0)  # of the logits, as in the paper (section 2.5)
 
 
@@ -53,6 +66,7 @@ class ContrastiveConfig:
     prompt: tuple[str, ...] = ()  # templates in place of the data set's; `{}` stands for the class
     shift: int = 3  # pictures are moved by up to so many pixels each way
     seed: int = 0  # of the weights, the order and what is drawn
+    memory: str | None = None  # what training may take, such as 2GiB; None: what is free
     device: str = "auto"
     workers: int | None = None  # threads that read and decode; None: one a core
     on_bad: str = "list"  # an unreadable picture is left out; "fail": it ends the training
@@ -83,6 +97,8 @@ class ContrastiveConfig:
             faults.append("--prompt and --captions column exclude each other; keep one.")
         if faults:
             raise UsageError(" ".join(faults))
+        if self.memory is not None:
+            parse_bytes(self.memory)
 
 
 def train_clip(
@@ -117,6 +133,8 @@ def train_clip(
 
     Raises
     ------
+    TooLittleMemory
+        The model does not fit in `config.memory`; the message says what would.
     UsageError
         Settings that cannot be, or `out` holds a training with others, or another encoder.
     DataError
@@ -143,6 +161,54 @@ def train_clip(
     return folder
 
 
+class _Job(NamedTuple):
+    """All that a training goes by, settled before a picture is read."""
+
+    architecture: Architecture
+    tokens: torch.Tensor  # (K, T) int64
+    plan: Plan
+    keeps_pictures: bool
+    device: str
+    identity: Mapping[str, Any]
+
+
+def _job(
+    folder: Path,
+    captioned: Captioned,
+    architecture: Architecture,
+    config: ContrastiveConfig,
+    identity: Mapping[str, Any],
+) -> _Job:
+    """Plan; what was begun before goes on by its own plan."""
+    from cliplab.encoders import planning
+    from cliplab.encoders.two_passes import TECHNIQUES
+    from cliplab.training.plans import as_begun, plan_table
+
+    device = choose_device(config.device)
+    built = build(architecture, config.seed, device="meta")
+    tokens = built.tokenize(captioned.texts)
+    _check_tokens(tokens, built.model, config.model)
+    drawn = planning.sketch(built, tokens)
+    if device == "cpu":
+        planning.warm_up()
+    load_tensorboard()
+    budget = parse_bytes(config.memory) if config.memory else free_memory(device)
+    batch_size, on_cpu = config.batch_size, device == "cpu"
+    cost = planning.cost_of(drawn, batch_size, len(tokens), held_memory(device), on_cpu=on_cpu)
+    size = len(captioned.rows) * 3 * math.prod(built.preprocessing.size)
+    found = planning.plan_training(cost, drawn, budget, batch_size, size, on_cpu=on_cpu)
+    if on_cpu and found.estimate.total > TIGHT * budget:
+        return_freed_memory()  # which takes a little time
+    plan = found.plan
+    if notes := checkpoint_notes(folder / "checkpoint"):
+        plan = as_begun(notes, plan, lambda begun: found.cost.of(begun).total <= budget)
+    elif config.memory or plan != Plan(batch_size):
+        fewest = batch_size if drawn.whole else 1
+        techniques = {names: TECHNIQUES[names] for names in drawn.techniques}
+        say(plan_table(found.cost, plan, found.estimate, budget, batch_size, techniques, fewest))
+    return _Job(architecture, tokens, plan, found.keeps_pictures, device, identity)
+
+
 def _fill(
     folder: Path,
     dataset: Dataset,
@@ -152,14 +218,19 @@ def _fill(
     identity: Mapping[str, Any],
 ) -> None:
     """Train, and write the encoder's folder."""
-    import torch
+    from cliplab.training.plans import plan_notes
 
-    device = choose_device(config.device)
+    job = _job(folder, captioned, architecture, config, identity)
     built = build(architecture, config.seed)
     if captioned.n_without:
         say(f"{captioned.n_without:,} training pictures have no caption and are left out.")
     pairs = read_pictures(
-        dataset, captioned, built.preprocessing, on_bad=config.on_bad, workers=config.workers
+        dataset,
+        captioned,
+        built.preprocessing,
+        keep=job.keeps_pictures,
+        on_bad=config.on_bad,
+        workers=config.workers,
     )
     n_train = len(pairs.captioned.rows)
     if n_train < config.batch_size:
@@ -167,7 +238,7 @@ def _fill(
             f"{dataset.name!r} has {n_train} training pictures, fewer than a batch of "
             f"{config.batch_size}; give --batch-size {n_train} or less."
         )
-    state, losses = _trained(built, pairs, config, folder, identity, device)
+    state, losses = _trained(built, pairs, config, folder, job)
     notes = {
         "identity": identity,
         "data_set": dataset.name,
@@ -175,48 +246,72 @@ def _fill(
         "captions": captioned.origin,
         "skipped": [skipped._asdict() for skipped in pairs.skipped],
         "losses": [round(loss, 6) for loss in losses],
-        "device": device,
-        "threads": torch.get_num_threads(),
+        "device": job.device,
+        **plan_notes(job.plan),
     }
     save_trained(folder, state, architecture.model_cfg, built.preprocessing.identity(), notes)
 
 
 def _trained(
-    built: Built,
-    pairs: Pairs,
-    config: ContrastiveConfig,
-    folder: Path,
-    identity: Mapping[str, Any],
-    device: str,
+    built: Built, pairs: Pairs, config: ContrastiveConfig, folder: Path, job: _Job
 ) -> tuple[Mapping[str, torch.Tensor], tuple[float, ...]]:
     """Weights under open_clip's names, and the mean loss of each epoch."""
     import torch
-    from torch.nn import functional
 
+    from cliplab.encoders import two_passes
+    from cliplab.encoders.planning import recompute_blocks
     from cliplab.encoders.token_table import cut_table, whole_state
-    from cliplab.training.loop import LoopConfig, train, whole_batch
+    from cliplab.training.loop import train
+    from cliplab.training.plans import plan_notes
 
-    tokens = built.tokenize(pairs.captioned.texts)  # (K, T)
-    _check_tokens(tokens, built.model, config.model)
-    cut = cut_table(built.model, tokens)
-    model: Any = built.model.to(device)
-    loss_of = _loss(model)
-
-    def loss(batch: PairBatch) -> torch.Tensor:
-        distinct, which = np.unique(batch.captions, return_inverse=True)  # each encoded once
-        images = model.encode_image(batch.pixels.to(device), normalize=True)
-        captions = model.encode_text(tokens[distinct].to(device), normalize=True)
-        # Not captions[which]: its gradient is added up in whatever order the threads come.
-        drawn = functional.embedding(torch.from_numpy(which).to(device), captions)
-        value: torch.Tensor = loss_of(images, drawn)
-        return value
+    cut = cut_table(built.model, job.tokens)
+    two_passes.draw_for_batches(built.model)
+    model: Any = built.model.to(job.device)
+    if job.plan.techniques:
+        recompute_blocks(model, True)
+    if job.plan.micro_batch < config.batch_size and two_passes.draws_by_micro_batch(model):
+        say("Its dropout is drawn by micro-batch: with another --memory it is drawn otherwise.")
+    gradient = two_passes.ContrastiveGradient(
+        model=model,
+        loss_of=two_passes.loss_of_model(model),
+        tokens=job.tokens,
+        plan=job.plan,
+        seed=config.seed,
+        gives_way=not two_passes.takes_batches_whole(model),
+    )
 
     def after_step(_step: int) -> None:
         with torch.no_grad():
             model.logit_scale.clamp_(0, LARGEST_SCALE)
 
-    steps_per_epoch = len(pairs.captioned.rows) // config.batch_size
-    loop = LoopConfig(
+    loop = _loop(config, len(pairs.captioned.rows) // config.batch_size)
+    with _watched(folder, loop.steps, pairs, config) as watch:
+        done = train(
+            model,
+            lambda step: batches_from(
+                pairs,
+                step,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                shift=config.shift,
+                workers=config.workers,
+            ),
+            gradient,
+            loop,
+            folder=folder / "checkpoint",
+            identity=job.identity,
+            notes=plan_notes(job.plan),
+            after_step=after_step,
+            watch=watch,
+        )
+    model.zero_grad()
+    return whole_state(model, cut), done.losses
+
+
+def _loop(config: ContrastiveConfig, steps_per_epoch: int) -> LoopConfig:
+    from cliplab.training.loop import LoopConfig
+
+    return LoopConfig(
         steps=config.epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
         batch_size=config.batch_size,
@@ -225,34 +320,23 @@ def _trained(
         weight_decay=config.weight_decay,
         seed=config.seed,
     )
-    done = train(
-        model,
-        lambda step: batches_from(
-            pairs,
-            step,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            shift=config.shift,
-            workers=config.workers,
-        ),
-        whole_batch(loss),
-        loop,
-        folder=folder / "checkpoint",
-        identity=identity,
-        after_step=after_step,
+
+
+def _watched(
+    folder: Path, steps: int, pairs: Pairs, config: ContrastiveConfig
+) -> AbstractContextManager[Watch]:
+    """Watch the numbers; the first few pictures are shown once, as the tower gets them."""
+    few = np.arange(min(SHOWN, len(pairs.captioned.rows)))
+    captions = [
+        pairs.captioned.texts[i] for i in pairs.captioned.choices[pairs.captioned.start[few]]
+    ]
+    return watching(
+        folder,
+        steps,
+        draw=lambda _trained: picture_grid(read_again(pairs, few, config.workers)),
+        grids=0,
+        about="  \n".join(captions),
     )
-    return whole_state(model, cut), done.losses
-
-
-def _loss(model: Any) -> Any:
-    """open_clip's loss: SigLIP's where the architecture has a bias, CLIP's else."""
-    from open_clip.loss import ClipLoss, SigLipLoss
-
-    if getattr(model, "logit_bias", None) is not None:
-        siglip = SigLipLoss()
-        return lambda a, b: siglip(a, b, model.logit_scale.exp(), model.logit_bias)
-    clip = ClipLoss()
-    return lambda a, b: clip(a, b, model.logit_scale.exp())
 
 
 def _check_tokens(tokens: torch.Tensor, model: Any, name: str) -> None:
@@ -277,11 +361,11 @@ def _identity(
 ) -> dict[str, Any]:
     """All that the user chooses and that changes the weights, in plain types.
 
-    Device and threads are not among it: they change the last digits alone, and a training that
-    began on one machine may go on on another.
+    Device, threads and memory are not among it: they change the last digits alone, and a training
+    that began on one machine may go on on another.
     """
     settings = asdict(config)
-    for name in ("workers", "on_bad", "device", "prompt"):
+    for name in ("workers", "on_bad", "device", "memory", "prompt"):
         del settings[name]
     return {
         **settings,

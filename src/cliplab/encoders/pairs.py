@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-IN_MEMORY = 2 << 30  # bytes of decoded pictures that are kept; more are read batch by batch
+IN_MEMORY = 2 << 30  # bytes of decoded pictures that are kept at most; more are read anew
 ORDER, DRAWN = 0, 1  # streams of random numbers
 
 
@@ -47,12 +47,13 @@ def read_pictures(
     captioned: Captioned,
     preprocessing: Preprocessing,
     *,
+    keep: bool,
     on_bad: str,
     workers: int | None,
 ) -> Pairs:
     """Read the training pictures once: those that can be read are trained on.
 
-    They are kept as 8-bit pixels where all of them take at most `IN_MEMORY`.
+    With `keep` they stay in memory as 8-bit pixels; else they are read again batch by batch.
 
     Raises
     ------
@@ -62,7 +63,6 @@ def read_pictures(
     from cliplab.pictures.loader import load_pictures
 
     n, (height, width) = len(captioned.rows), preprocessing.size
-    keep = n * 3 * height * width <= IN_MEMORY
     pixels = np.empty((n, 3, height, width), dtype=np.uint8) if keep else None
     read = np.zeros(n, dtype=bool)
     skipped: list[Skipped] = []
@@ -79,14 +79,14 @@ def read_pictures(
                         "such pictures are listed and left out."
                     )
             else:
-                read[place] = True
                 if pixels is not None:
-                    pixels[place] = one.pixels.numpy()
+                    pixels[place - len(skipped)] = one.pixels.numpy()
+                read[place] = True
             advance(1)
     _tell(dataset, skipped, n)
     there = np.flatnonzero(read)
-    if pixels is not None and len(there) < n:
-        pixels = pixels[there]
+    if pixels is not None:
+        pixels = pixels[: len(there)]
     return Pairs(dataset, captioned.only(there), pixels, preprocessing, tuple(skipped))
 
 
@@ -132,7 +132,7 @@ def batches_from(
         order = np.random.default_rng([seed, ORDER, epoch]).permutation(n)
         chosen = order[within * batch_size : (within + 1) * batch_size]
         chance = np.random.default_rng([seed, DRAWN, step])
-        pixels = shifted(_pixels(pairs, chosen, workers), shift, chance)
+        pixels = shifted(read_again(pairs, chosen, workers), shift, chance)
         yield PairBatch(scale(pixels), pairs.captioned.draw(chosen, chance))
         step += 1
 
@@ -142,11 +142,11 @@ def _scaling(preprocessing: Preprocessing) -> Callable[[np.ndarray], torch.Tenso
     import torch
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-    return lambda pixels: torch.from_numpy(pixels).float().div(255).sub(mean).div(std)
+    return lambda pixels: torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(std)
 
 
-def _pixels(pairs: Pairs, chosen: np.ndarray, workers: int | None) -> np.ndarray:
-    """(B, 3, H, W) uint8 of some of the pairs."""
+def read_again(pairs: Pairs, chosen: np.ndarray, workers: int | None) -> np.ndarray:
+    """(B, 3, H, W) uint8 of some of the pairs, by their places."""
     from cliplab.pictures.loader import load_pictures
 
     if pairs.pixels is not None:

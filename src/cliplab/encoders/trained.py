@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cliplab.runtime.errors import DataError
-from cliplab.runtime.storage import read_json, write_bytes, write_json
+from cliplab.runtime.storage import read_json, write_json
+from cliplab.training.tensor_files import write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -31,12 +32,9 @@ def save_trained(
     notes: Mapping[str, Any],
 ) -> None:
     """Write an encoder's folder; the weights come last, so that a folder that has them is whole."""
-    from safetensors.torch import save
-
     write_json(folder / CONFIG, {"model_cfg": model_cfg, "preprocess_cfg": preprocess_cfg})
     write_json(folder / NOTES, {"format_version": FORMAT_VERSION, **notes})
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_bytes(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))
+    write_tensors(folder / WEIGHTS, state, {"format_version": FORMAT_VERSION})
 
 
 def is_trained(folder: Path) -> bool:

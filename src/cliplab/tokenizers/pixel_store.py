@@ -179,6 +179,18 @@ def _tell(dataset: Dataset, skipped: Sequence[Skipped], n: int, on_bad: str) -> 
     say(f"{len(skipped)} of {n} pictures cannot be read and are left out ({first}).")
 
 
+def readable_pixels(dataset: Dataset, rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Give those of a few pictures that can be read, (n, C, H, W) uint8, brought to size."""
+    source = dataset.source
+    if isinstance(source, PixelSource) and len(rows):
+        found = source.pixels(rows)
+        if found.shape[1:] == shape[1:]:
+            return np.array(np.broadcast_to(found[:, None], (len(found), *shape)))
+    stream = load_pictures(source, rows, _prepare(shape))
+    read = [one.pixels.numpy() for one in stream if one.pixels is not None]
+    return np.stack(read) if read else np.empty((0, *shape), dtype=np.uint8)
+
+
 def looks_of(dataset: Dataset, rows: np.ndarray, most: int = 32) -> tuple[int, bool]:
     """Give the shorter side (median, pixels) of a few pictures, and whether all of them are grey.
 

@@ -10,15 +10,21 @@ from cliplab.tokenizers.config import Recipe
 from cliplab.tokenizers.model import DVAE
 from cliplab.tokenizers.objectives import objective
 from cliplab.tokenizers.steps import GROUPS, ROWS, TECHNIQUES, thrift_of
+from cliplab.training import plans
 from cliplab.training.memory import (
     Cost,
     Estimate,
     Plan,
     choose_plan,
-    in_words,
     resident_memory,
 )
 from cliplab.training.simulation import footprint
+
+IN_WORDS = {
+    (): "as it is",
+    (GROUPS,): "with groups recomputed",
+    (GROUPS, ROWS): "with the quantizer in pieces too",
+}
 
 
 def cost_of(recipe: Recipe, base: int) -> Cost:
@@ -79,35 +85,13 @@ def plan_training(recipe: Recipe, budget: int, base: int | None = None) -> tuple
     return choose_plan(cost, budget, recipe.batch_size, TECHNIQUES)
 
 
+def fits_in(recipe: Recipe, plan: Plan, estimate: Estimate, budget: int) -> bool:
+    """Tell whether another plan than the estimated one is within the budget too."""
+    other = cost_of(recipe, estimate.base).of(plan)
+    return other.total <= budget
+
+
 def plan_table(recipe: Recipe, plan: Plan, estimate: Estimate, budget: int) -> str:
     """Say in a few lines what the plan takes and what each technique saves, for people."""
     cost = cost_of(recipe, estimate.base)
-    one = {names: cost.of(Plan(1, names)).activations for names in TECHNIQUES}
-    rows = [
-        ("the process before", estimate.base),
-        ("parameters", estimate.parameters),
-        ("gradients", estimate.gradients),
-        ("optimiser", estimate.optimizer),
-        ("average of the weights", estimate.average),
-        (f"activations of {plan.micro_batch} pictures", estimate.activations),
-        ("peak, estimated", estimate.total),
-        ("memory stated", budget),
-    ]
-    lines = [f"  {name:<32}{in_words(size):>12}" for name, size in rows]
-    lines.append("  a picture takes " + ", ".join(_saving(n, s) for n, s in one.items()) + ".")
-    n_micro = -(-recipe.batch_size // plan.micro_batch)
-    lines.append(
-        f"  Batches of {recipe.batch_size} in {n_micro} "
-        f"{'part' if n_micro == 1 else 'parts'} of at most {plan.micro_batch}; recomputed: "
-        f"{' and '.join(plan.techniques) or 'nothing'}."
-    )
-    return "\n".join(lines)
-
-
-def _saving(techniques: tuple[str, ...], size: int) -> str:
-    how = {
-        (): "as it is",
-        (GROUPS,): "with groups recomputed",
-        (GROUPS, ROWS): "with the quantizer in pieces too",
-    }[techniques]
-    return f"{in_words(size)} {how}"
+    return plans.plan_table(cost, plan, estimate, budget, recipe.batch_size, IN_WORDS)

@@ -20,18 +20,22 @@ from cliplab.runtime.storage import locked, sweep_parts
 from cliplab.tokenizers.config import Recipe, TokenizerConfig, resolve
 from cliplab.tokenizers.model import DVAE
 from cliplab.tokenizers.pixel_store import ArrayPixels, Pixels, looks_of, open_pixels
-from cliplab.tokenizers.planning import plan_table, plan_training
+from cliplab.tokenizers.planning import fits_in, plan_table, plan_training
 from cliplab.tokenizers.saved import is_tokenizer, read_about, save_tokenizer
 from cliplab.tokenizers.steps import LR_END, TECHNIQUES, TokenizerGradient, batches_from
+from cliplab.tokenizers.watching import each, reconstructions, shown_pictures
 from cliplab.training.averages import averaged
 from cliplab.training.checkpoints import Trained, checkpoint_notes, refuse_changes
 from cliplab.training.loop import LoopConfig, train
 from cliplab.training.memory import (
     Plan,
     free_memory,
+    held_memory,
     parse_bytes,
     return_freed_memory,
 )
+from cliplab.training.plans import as_begun, plan_notes
+from cliplab.training.watching import load_tensorboard, watching
 
 AVERAGE, WARMUP = 0.999, 0.02
 TRIAL_SECONDS = 10.0  # for which steps are timed where minutes are given
@@ -43,6 +47,7 @@ class _Job(NamedTuple):
 
     recipe: Recipe
     pixels: Pixels
+    shown: np.ndarray  # (n, C, H, W) uint8, pictures that TensorBoard shows
     skipped: tuple[Skipped, ...]
     plan: Plan
     device: str
@@ -91,7 +96,8 @@ def train_tokenizer(
         The training diverged; the last good checkpoint is named.
     """
     config, folder = config or TokenizerConfig(), Path(out)
-    rows = _training_rows(dataset, task)
+    splits = next(iter(dataset.splits.values())) if task is None else dataset.splits[task]
+    rows = _training_rows(dataset, splits)
     recipe = resolve(config, *looks_of(dataset, rows))
     device = choose_device(config.device)
     check_precision(recipe.precision, device)
@@ -103,12 +109,12 @@ def train_tokenizer(
         if _is_finished(folder, identity, timed):
             say(f"{folder} holds this training, finished; remove the folder to train anew.")
         else:
-            _train(_job(dataset, rows, recipe, config, device, folder, identity))
+            shown = shown_pictures(dataset, rows, splits, recipe)
+            _train(_job(dataset, rows, shown, recipe, config, device, folder, identity))
     return folder
 
 
-def _training_rows(dataset: Dataset, task: str | None) -> np.ndarray:
-    splits = next(iter(dataset.splits.values())) if task is None else dataset.splits[task]
+def _training_rows(dataset: Dataset, splits: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(splits == TRAIN)
     if not len(rows):
         raise DataError(
@@ -136,6 +142,7 @@ def _without(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any
 def _job(
     dataset: Dataset,
     rows: np.ndarray,
+    shown: np.ndarray,
     recipe: Recipe,
     config: TokenizerConfig,
     device: str,
@@ -151,12 +158,12 @@ def _job(
     if device == "cpu":
         return_freed_memory()
         _warm_up(recipe)
+    load_tensorboard()
     budget = parse_bytes(config.memory) if config.memory else free_memory(device)
     notes = checkpoint_notes(folder / UNDER_WAY)
-    base = None if device == "cpu" else _reserved(device)
-    plan, estimate = plan_training(recipe, budget, base)
+    plan, estimate = plan_training(recipe, budget, held_memory(device))
     if notes is not None:
-        plan = _as_begun(notes, plan)
+        plan = as_begun(notes, plan, lambda begun: fits_in(recipe, begun, estimate, budget))
         recipe = replace(recipe, steps=notes["steps"]) if config.minutes else recipe
     else:
         say(plan_table(recipe, plan, estimate, budget))
@@ -169,26 +176,10 @@ def _job(
         on_bad=config.on_bad,
         workers=config.workers,
     )
-    job = _Job(recipe, pixels, skipped, plan, device, folder, identity)
+    job = _Job(recipe, pixels, shown, skipped, plan, device, folder, identity)
     if config.minutes and notes is None:
         recipe = replace(recipe, steps=_steps_in(job, config.minutes))
     return job._replace(recipe=recipe, identity={**identity, "steps": recipe.steps})
-
-
-def _as_begun(notes: Mapping[str, Any], plan: Plan) -> Plan:
-    begun = Plan.read(notes["plan"])
-    if notes["threads"] != torch.get_num_threads():
-        say(
-            f"This training was begun with {notes['threads']} threads, and goes on with "
-            f"{torch.get_num_threads()}: the last digits of its weights will differ."
-        )
-    if begun != plan:
-        say(f"Going on with the plan that it was begun with: {begun.micro_batch} pictures at once.")
-    return begun
-
-
-def _reserved(device: str) -> int:
-    return int(torch.cuda.memory_reserved(device)) if device.startswith("cuda") else 0
 
 
 def _warm_up(recipe: Recipe) -> None:
@@ -257,33 +248,19 @@ def _train(job: _Job) -> None:
             f"{n} training pictures can be read, fewer than a batch of {recipe.batch_size}; give "
             f"--batch-size {n} or less."
         )
-    done = train(
-        model,
-        batches_from(n, recipe.batch_size, recipe.seed),
-        gradient,
-        LoopConfig(
-            steps=recipe.steps,
-            steps_per_epoch=n // recipe.batch_size,
-            batch_size=recipe.batch_size,
-            lr=recipe.lr,
-            warmup=WARMUP,
-            lr_end=recipe.lr * LR_END,
-            weight_decay=1e-4,
-            betas=(0.9, 0.999),
-            eps=1e-8,
-            average=AVERAGE,
-            seed=recipe.seed,
-        ),
-        folder=job.folder / UNDER_WAY,
-        identity=job.identity,
-        notes={
-            "plan": job.plan.as_json(),
-            "threads": torch.get_num_threads(),
-            "steps": recipe.steps,
-        },
-        after_step=lambda step: model.quantizer.learn(seed=recipe.seed, step=step),
-        watch=_Health(recipe),
-    )
+    draw = reconstructions(job.shown, recipe, job.device) if len(job.shown) else None
+    with watching(job.folder, recipe.steps, draw=draw) as watch:
+        done = train(
+            model,
+            batches_from(n, recipe.batch_size, recipe.seed),
+            gradient,
+            _loop(recipe, n),
+            folder=job.folder / UNDER_WAY,
+            identity=job.identity,
+            notes={**plan_notes(job.plan), "steps": recipe.steps},
+            after_step=lambda step: model.quantizer.learn(seed=recipe.seed, step=step),
+            watch=each(_Health(recipe), watch),
+        )
     with averaged(model, done.average):
         notes = {
             "identity": dict(job.identity),
@@ -291,11 +268,26 @@ def _train(job: _Job) -> None:
             "n_train": n,
             "skipped": [one._asdict() for one in job.skipped],
             "device": job.device,
-            "threads": torch.get_num_threads(),
-            "plan": job.plan.as_json(),
+            **plan_notes(job.plan),
         }
         save_tokenizer(job.folder, model, recipe, notes)
     _clear(job.folder / UNDER_WAY)
+
+
+def _loop(recipe: Recipe, n_pictures: int) -> LoopConfig:
+    return LoopConfig(
+        steps=recipe.steps,
+        steps_per_epoch=n_pictures // recipe.batch_size,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        warmup=WARMUP,
+        lr_end=recipe.lr * LR_END,
+        weight_decay=1e-4,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        average=AVERAGE,
+        seed=recipe.seed,
+    )
 
 
 def _clear(folder: Path) -> None:

@@ -26,6 +26,8 @@ from cliplab.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from cliplab.training.gauges import Gauges
+from cliplab.training.memory import in_words
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +107,8 @@ def train(
         Called with the number of the step that was taken, for instance to keep a parameter within
         bounds; what it changes must be part of the model's state.
     watch
-        Called with the number of steps done, what the gradient told, and all that is trained.
+        Called with the number of steps done, what the gradient told (and learning_rate,
+        gradient_norm, pictures_a_second, memory), and all that is trained (`watching.Watch`).
 
     Raises
     ------
@@ -125,6 +128,7 @@ def train(
     stepper = _Stepper(trained, gradient, config, folder)
     done = standing.step * config.batch_size
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
+    gauges = Gauges(config.batch_size, f"cuda:{devices[0]}" if devices else "cpu")
     source = batches(standing.step)
     model.train()
     try:
@@ -139,7 +143,8 @@ def train(
                 if average is not None and config.average is not None:
                     move_average(average, model, config.average, standing.step)
                 standing = _counted(standing, seen["loss"], config)
-                _tell(advance, standing, seen["loss"], config)
+                seen = {**seen, **gauges()}
+                _tell(advance, standing, seen, config)
                 watch(standing.step, seen, trained)
                 if pace.due():
                     save_checkpoint(folder, trained, standing, identity, notes)
@@ -226,7 +231,7 @@ class _Stepper:
         if not (math.isfinite(seen["loss"]) and math.isfinite(norm)):
             raise CliplabError(self._diverged(step, seen["loss"], norm))
         optimizer.step()
-        return {**seen, "gradient_norm": norm}
+        return {**seen, "gradient_norm": norm, "learning_rate": learning_rate(step, self.config)}
 
     def _diverged(self, step: int, value: float, size: float) -> str:
         path = self.folder / FILE
@@ -262,6 +267,10 @@ def _counted(standing: Standing, value: float, config: LoopConfig) -> Standing:
     return Standing(step, (*standing.losses, total / into))
 
 
-def _tell(advance: Advance, standing: Standing, value: float, config: LoopConfig) -> None:
+def _tell(
+    advance: Advance, standing: Standing, seen: Mapping[str, float], config: LoopConfig
+) -> None:
+    """Show how it goes; the bar has pictures a second and the remaining time by itself."""
     epoch = -(-standing.step // config.steps_per_epoch)
-    advance(config.batch_size, f"epoch {epoch}/{config.epochs}, loss {value:.3f}")
+    note = f"epoch {epoch}/{config.epochs}, loss {seen['loss']:.3f}, {in_words(seen['memory'])}"
+    advance(config.batch_size, note)

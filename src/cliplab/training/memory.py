@@ -97,6 +97,15 @@ def resident_memory() -> int:
     return total
 
 
+def held_memory(device: str) -> int:
+    """Bytes that count against a budget now: resident on a CPU, reserved on a GPU."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.memory_reserved(device))
+    return resident_memory()
+
+
 def peak_resident_memory() -> int:
     """Bytes resident at most since the start, or since `forget_peak`, in this process."""
     status = Path("/proc/self/status")
@@ -195,7 +204,13 @@ class Cost:
 
 
 def choose_plan(
-    cost: Cost, budget: int, batch_size: int, techniques: Sequence[tuple[str, ...]]
+    cost: Cost,
+    budget: int,
+    batch_size: int,
+    techniques: Sequence[tuple[str, ...]],
+    *,
+    fewest: int = 1,
+    smaller: str = "a smaller --preset or --size",
 ) -> tuple[Plan, Estimate]:
     """Give the plan that costs the least time within the budget, and its estimate.
 
@@ -209,36 +224,51 @@ def choose_plan(
         Pictures of an effective batch: the largest micro-batch there is.
     techniques
         Sets of techniques in the order of their price, the first of them none.
+    fewest
+        Pictures that must be done at once.
+    smaller
+        What else would take less, for the message.
 
     Raises
     ------
     TooLittleMemory
-        If one picture at once does not fit either; the message says what would.
+        If the fewest pictures at once do not fit either; the message says what would.
     """
+    plain = Plan(batch_size, techniques[0])
+    if (whole := cost.of(plain)).total <= budget:
+        return plain, whole
     smallest: Estimate | None = None
     for names in techniques:
-        one = cost.of(Plan(1, names))
-        smallest = one if smallest is None or one.total < smallest.total else smallest
-        if one.total <= budget:
+        few = cost.of(Plan(fewest, names))
+        smallest = few if smallest is None or few.total < smallest.total else smallest
+        if few.total <= budget:
             micro = _largest(
                 lambda n, names=names: cost.of(Plan(n, names)).total <= budget,  # type: ignore[misc]
+                fewest,
                 batch_size,
             )
             plan = Plan(micro, names)
             return plan, cost.of(plan)
     assert smallest is not None
+    what = "one picture at a time takes" if fewest == 1 else f"{fewest} pictures at a time take"
     raise TooLittleMemory(
-        f"{in_words(budget)} are too little: one picture at a time takes "
+        f"{in_words(budget)} are too little: {what} "
         f"{in_words(smallest.total)} ({in_words(smallest.base)} for the process, "
         f"{in_words(smallest.total - smallest.base - smallest.activations)} for weights and "
-        f"optimiser, {in_words(smallest.activations)} for the picture). Give --memory "
-        f"{_round_up(smallest.total)}, or a smaller --preset or --size."
+        f"optimiser, {in_words(smallest.activations)} for the {_pictures(fewest)}). Give --memory "
+        f"{_round_up(smallest.total)}, or {smaller}."
     )
 
 
-def _largest(fits: Callable[[int], bool], most: int) -> int:
-    """Give the largest n in 1..most that fits, where 1 does and what fits is an interval."""
-    low, high = 1, most
+def _pictures(count: int) -> str:
+    return "picture" if count == 1 else "pictures"
+
+
+def _largest(fits: Callable[[int], bool], least: int, most: int) -> int:
+    """Give the largest n in least..most that fits, where `least` does and more is never less."""
+    if fits(most):
+        return most
+    low, high = least, most - 1
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)

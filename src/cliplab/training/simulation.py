@@ -2,13 +2,16 @@
 
 A dispatch mode sees every operation; each new storage counts from when an operation makes it until
 nothing refers to it any more, as the real allocator would count it. Work space that a kernel
-takes for itself is not seen: that is what the margin of a plan is for.
+takes for itself is not seen: that is what the margin of a plan is for. Attention counts as the
+fused kernels of CPUs and GPUs have it; the meta device, which has none, would spread out T x T
+tables of weights.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -30,7 +33,7 @@ def footprint(run: Callable[[], object]) -> Footprint:
     parameters keep them.
     """
     counter = _Counter()
-    with counter:
+    with _fused_attention(), counter:
         kept = run()
         del kept
     return Footprint(counter.peak, counter.live)
@@ -65,3 +68,36 @@ def _storages(values: Any) -> list[Any]:
     return [
         leaf.untyped_storage() for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)
     ]
+
+
+@contextmanager
+def _fused_attention() -> Iterator[None]:
+    """Let attention on the meta device be what a fused kernel does; the layers look it up here."""
+    functional: Any = torch.nn.functional
+    plain = functional.scaled_dot_product_attention
+
+    def attention(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if query.is_meta:
+            return _Attention.apply(query, key, value)
+        return plain(query, key, value, *args, **kwargs)
+
+    functional.scaled_dot_product_attention = attention
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = plain
+
+
+class _Attention(torch.autograd.Function):
+    """Queries, keys, values (..., T, D): kept, with the result and a sum a row, no T x T table."""
+
+    @staticmethod
+    def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> Any:
+        found = torch.empty_like(query)
+        sums = query.new_empty(query.shape[:-1])
+        ctx.save_for_backward(query, key, value, found, sums)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *_gradients: torch.Tensor) -> Any:
+        return tuple(torch.empty_like(one) for one in ctx.saved_tensors[:3])

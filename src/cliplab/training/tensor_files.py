@@ -53,7 +53,8 @@ def write_tensors(
     """
     import torch
 
-    header: dict[str, Any] = {"__metadata__": {"cliplab": json.dumps(about)}}
+    metadata = {"format": "pt", "cliplab": json.dumps(about)}
+    header: dict[str, Any] = {"__metadata__": metadata}
     place = 0
     for name, tensor in tensors.items():
         end = place + tensor.numel() * tensor.element_size()
