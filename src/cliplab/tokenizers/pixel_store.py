@@ -159,7 +159,7 @@ def _prepare(shape: tuple[int, int, int]) -> Any:
         method = Resampling.BOX if shrinks else Resampling.BICUBIC
         sized = fit(picture.convert("L" if channels == 1 else "RGB"), (width, height), method)
         pixels = np.asarray(sized, dtype=np.uint8).reshape(height, width, channels)
-        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        return torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))
 
     return prepare
 
