@@ -186,7 +186,7 @@ def readable_pixels(dataset: Dataset, rows: np.ndarray, shape: tuple[int, int, i
         found = source.pixels(rows)
         if found.shape[1:] == shape[1:]:
             return np.array(np.broadcast_to(found[:, None], (len(found), *shape)))
-    stream = load_pictures(source, rows, _prepare(shape))
+    stream = load_pictures(source, rows, brought_to(shape))
     read = [one.pixels.numpy() for one in stream if one.pixels is not None]
     return np.stack(read) if read else np.empty((0, *shape), dtype=np.uint8)
 
