@@ -57,7 +57,7 @@ def make(pictures: int, width: int, classes: int) -> Made:
     share = (1.0 + chance.permutation(classes)) ** -0.5
     y = chance.choice(classes, pictures + held, p=share / share.sum())
     y[:classes] = np.arange(classes)
-    x = 0.3 * means[y] + 0.9 * chance.normal(size=(len(y), width)) * spectrum
+    x = 0.2 * means[y] + 0.9 * chance.normal(size=(len(y), width)) * spectrum
     x = x @ turn.T + 0.95 * mean / np.linalg.norm(mean)
     x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
     return Made(x[:pictures], y[:pictures], x[pictures:], y[pictures:])

@@ -24,7 +24,8 @@ def features(shared_data, tmp_path_factory) -> Case:
     home = tmp_path_factory.mktemp("home")
     dataset, _ = open_dataset(str(shared_data / "caltech101"), home=home)
     folder = train_clip(dataset, ContrastiveConfig(epochs=2, device="cpu"), home / "clip")
-    found, _ = embed(dataset, load_encoder(folder, device="cpu"), home=home)
+    eye, task = load_encoder(folder, device="cpu"), dataset.task().name
+    found, _ = embed(dataset, eye, task=task, home=home)
     return Case(found.features.astype(np.float64), found.labels)
 
 

@@ -89,7 +89,7 @@ def exact_pass(problem: Prepared, weights: torch.Tensor, intercept: torch.Tensor
     slope = zeros((width, n_classes))
     balance, unsure, pull = zeros(n_classes), zeros(()), zeros(())
     coupling = zeros((n_classes, n_classes))
-    for rows in problem.blocks(2 * max(width, n_classes)):
+    for rows in problem.blocks(4 * max(width, n_classes)):
         block = problem.x[rows].double() - problem.mean
         share = problem.weights_of(rows, torch.float64)
         log_p = torch.log_softmax(torch.addmm(intercept, block, weights), dim=1)
@@ -135,7 +135,7 @@ def curvature_pass(problem: Prepared, point: torch.Tensor) -> torch.Tensor:
     size = height * n_classes
     hessian = torch.zeros((size, size), dtype=torch.float64, device=point.device)
     diagonal = hessian.view(n_classes, height, n_classes, height).diagonal(dim1=0, dim2=2)
-    for rows in problem.blocks(2 * max(size, len(problem.mean))):
+    for rows in problem.blocks(4 * max(size, len(problem.mean))):
         turned = (problem.x[rows].double() - problem.mean) @ problem.basis
         p = torch.softmax(torch.addmm(point[-1], turned, point[:-1]), dim=1)
         with_one = torch.cat([turned, torch.ones_like(turned[:, :1])], dim=1)

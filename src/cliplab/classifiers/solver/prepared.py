@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-BLOCK = 4_000_000  # numbers in a block of rows: what lies in memory beside features and copy
+BLOCK = 2_000_000  # numbers in a block of rows: what lies in memory beside features and copy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,21 +90,31 @@ def prepare(
     z = torch.empty((n, rank), dtype=features.dtype, device=there)
     scatter = torch.zeros(rank, dtype=torch.float64, device=there)
     sums = torch.zeros((n_classes, width), dtype=torch.float64, device=there)
+    counts = torch.zeros((n_classes, 1), dtype=torch.float64, device=there)
     offset, reach = torch.zeros(width, dtype=torch.float64, device=there), 0.0
-    for rows in row_blocks(n, 2 * width):
+    for rows in row_blocks(n, 4 * width):
         exact = features[rows].double() - mean
         turned = exact.to(z.dtype) @ basis.to(z.dtype)
         z[rows] = turned
         share = None if s is None else s[rows, None]
         scatter += _weighted(turned.double().square(), share).sum(0)
-        sums.index_add_(0, y[rows], _weighted(exact, share))
+        _add_by_class(sums, y[rows], _weighted(exact, share))
+        _add_by_class(counts, y[rows], _weighted(torch.ones_like(exact[:, :1]), share))
         offset += _weighted(exact, share).sum(0)
         reach += float(_weighted(exact.norm(dim=1, keepdim=True), share).sum())
-    counts = torch.zeros(n_classes, dtype=torch.float64, device=there)
-    counts.index_add_(0, y, torch.ones_like(y, dtype=torch.float64) if s is None else s)
+    by_feature = sums.T.contiguous()
     return Prepared(
-        features, mean, basis, z, scatter, y, s, counts, sums.T.contiguous(), offset, reach
+        features, mean, basis, z, scatter, y, s, counts[:, 0], by_feature, offset, reach
     )
+
+
+def _add_by_class(totals: torch.Tensor, labels: torch.Tensor, values: torch.Tensor) -> None:
+    """Add rows (B, W) to their classes' totals (C, W), in the same order each time."""
+    if values.is_cuda:  # there index_add_ adds in an order of its own
+        members = torch.nn.functional.one_hot(labels, len(totals)).to(values.dtype)
+        totals += members.T @ values
+    else:
+        totals.index_add_(0, labels, values)
 
 
 def _weighted(values: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
@@ -114,7 +124,7 @@ def _weighted(values: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
 def _mean(x: torch.Tensor, s: torch.Tensor | None) -> torch.Tensor:
     """(F,) mean of the pictures as often as they count, so that weights equal repetitions."""
     total = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
-    for rows in row_blocks(len(x), 2 * x.shape[1]):
+    for rows in row_blocks(len(x), 4 * x.shape[1]):
         total += _weighted(x[rows].double(), None if s is None else s[rows, None]).sum(0)
     return total / (len(x) if s is None else s.sum())
 
@@ -127,7 +137,7 @@ def _eigenbasis(x: torch.Tensor, mean: torch.Tensor, s: torch.Tensor | None) -> 
         span = torch.linalg.qr((x.double() - mean).T).Q
     rank = width if span is None else n
     gram = torch.zeros((rank, rank), dtype=torch.float64, device=x.device)
-    for rows in row_blocks(n, 2 * width):
+    for rows in row_blocks(n, 4 * width):
         block = x[rows].double() - mean
         if span is not None:
             block = block @ span

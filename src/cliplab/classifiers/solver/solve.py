@@ -258,8 +258,9 @@ def _with_step(
     """Point after a Newton step in the intercept alone, of at most 1/2 a class."""
     held = coupling + coupling.diagonal().mean() / len(balance)  # the constant, which is free
     held.diagonal().add_(ridge * (coupling.diagonal().abs() + coupling.diagonal().abs().mean()))
+    move = torch.linalg.lstsq(held.cpu(), balance[:, None].cpu()).solution[:, 0]
     later = point.clone()
-    later[-1] -= torch.linalg.lstsq(held, balance[:, None]).solution[:, 0].clamp(-0.5, 0.5)
+    later[-1] -= move.clamp(-0.5, 0.5).to(point.device)
     return later
 
 
