@@ -84,6 +84,19 @@ def where(home: Path) -> str:
     return "prepare" if any(home.glob("datasets/toy/.*.part")) else "between"
 
 
+def _wait(home: Path, duration: float, chance: random.Random, *, for_download: bool) -> None:
+    """Wait until a random moment of all, or of a download, which is a small part on a busy machine.
+
+    Where all is downloaded already, it is one of all.
+    """
+    latest = time.monotonic() + chance.uniform(0, duration)
+    while time.monotonic() < latest:
+        if for_download and where(home) == "download":
+            time.sleep(chance.uniform(0, 0.1))
+            return
+        time.sleep(0.002)
+
+
 def run(folder: Path, member: Toy, kills: int, chance: random.Random) -> dict:
     began = time.monotonic()
     assert os.waitstatus_to_exitcode(os.waitpid(start(member, folder / "undisturbed"), 0)[1]) == 0
@@ -94,7 +107,7 @@ def run(folder: Path, member: Toy, kills: int, chance: random.Random) -> dict:
         child = start(member, home)
         left = found["kills"] < kills
         if left:
-            time.sleep(chance.uniform(0, duration))
+            _wait(home, duration, chance, for_download=found["kills"] % 2 == 0)
             if os.waitpid(child, os.WNOHANG) == (0, 0):
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)

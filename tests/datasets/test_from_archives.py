@@ -143,6 +143,18 @@ def test_what_is_prepared_needs_no_archives_any_more(toy, home, folder, capsys):
     assert capsys.readouterr().err.count("is prepared already") == 2
 
 
+def test_killed_while_its_digests_were_kept_it_is_completed(toy, home, folder):
+    prepare_named("toy", home=home, archives=folder)
+    whole = tree(home / "indexes")
+    for path in (home / "indexes").glob("*.parquet"):
+        path.rename(path.with_name(f".{path.name}.abc.part"))
+    prepare_named("toy", home=home, offline=True)
+    again = tree(home / "indexes")
+    assert sorted(again) == sorted(whole)
+    assert len([name for name in again if name.suffix == ".parquet"]) == 2
+    assert again == whole
+
+
 def test_offline_tells_what_is_missing(toy, home, web):
     with pytest.raises(DownloadFailed, match=r"(?s)--offline allows no .*red\.zip"):
         prepare_named("toy", home=home, offline=True)

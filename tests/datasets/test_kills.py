@@ -20,8 +20,6 @@ def test_fifty_kills_and_a_last_run_end_in_the_same_bytes(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr + (tmp_path / "said.txt").read_text()[-2000:]
     found = json.loads(done.stdout)
-    print(found)
-    assert found["kills"] == 50
-    assert found["equal"] == found["ends"] >= 1
-    assert found["where"]["download"] >= 5
-    assert found["where"]["prepare"] >= 5
+    assert found["kills"] == 50, found
+    assert found["equal"] == found["ends"] >= 1, found
+    assert min(found["where"][moment] for moment in ("download", "prepare")) >= 5, found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -50,9 +51,13 @@ def zipped(contents) -> bytes:
     return stream.getvalue()
 
 
-def tarred(contents, mode: str = "w:gz") -> bytes:
+def tarred(contents) -> bytes:
+    """A tar.gz whose bytes depend on its contents alone: gzip would put the time in."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode=mode) as archive:
+    with (
+        gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
         for name, content in contents.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)

@@ -9,7 +9,7 @@ from pathlib import Path
 from cliplab.datasets.entry import CatalogueEntry, FromArchives
 from cliplab.datasets.family import archived
 from cliplab.datasets.manifest import is_whole
-from cliplab.datasets.prepare import prepare, prepared_folder, say_card
+from cliplab.datasets.prepare import prepare, prepared_folder, say_card, say_prepared
 from cliplab.datasets.shards import Bounds
 from cliplab.datasets.webdataset_fetch import WDS, open_wds
 from cliplab.nouns import Card, Dataset
@@ -70,7 +70,7 @@ def prepare_named(
     for part in found.parts:
         folder = prepared_folder(part, home)
         if is_whole(folder):
-            say(f"{part} is prepared already: {folder}")
+            say_prepared(part, folder, home)
         else:
             dataset = _obtain(found.member, part, home, archives, offline, patience)
             prepare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from cliplab.runtime.errors import CliplabError, FormatTooNew
 from cliplab.runtime.machine import usable_cores
 from cliplab.runtime.progress import progress, say
-from cliplab.runtime.storage import atomic_write, locked
+from cliplab.runtime.storage import atomic_write, locked, sweep_parts
 
 FORMAT_VERSION = 1
 SAVE_EVERY = 10.0  # seconds of hashing that a kill may cost
@@ -77,7 +78,7 @@ def cached_digests(
     kept = _fresh(_read(place), stamps)
     if _missing(kept, stamps):
         with locked(place, lambda: say(f"Another process is reading {root}; waiting for it …")):
-            _sweep(place)
+            sweep_parts(place.parent, glob.escape(place.name))
             kept = _fresh(_read(place), stamps)  # what the other process has done since
             _hash(place, root, stamps, kept, digests_of)
     return {file: kept[file].digests if file in kept else [""] for file in files}
@@ -94,12 +95,6 @@ def _stamp(path: str) -> _Stamp | None:
     except OSError:
         return None
     return _Stamp(found.st_size, found.st_mtime_ns)
-
-
-def _sweep(place: Path) -> None:
-    """Remove what a killed process left half-written of this index, whose lock is held."""
-    for leftover in place.parent.glob(f".{place.name}.*.part"):
-        leftover.unlink(missing_ok=True)
 
 
 def _fresh(kept: Mapping[str, _Entry], stamps: Mapping[str, _Stamp | None]) -> dict[str, _Entry]:

@@ -109,7 +109,7 @@ def prepare(
     bounds = bounds or Bounds()
     is_same = dataset.location is not None and dataset.location.absolute() == folder.absolute()
     if is_whole(folder, None if is_same else identity_of(dataset, bounds)):
-        say(f"{dataset.name} is prepared already: {folder}")
+        say_prepared(dataset.name, folder, home)
         return folder
     sizes = picture_sizes(dataset)
     say(f"{dataset.name}: {len(dataset):,} pictures, {sizes.sum() / 1e6:,.1f} MB → {folder}")
@@ -127,9 +127,16 @@ def prepare(
     else:
         with progress(f"Preparing {dataset.name}", len(dataset)) as advance:
             write_parquet(dataset, folder, on_progress=advance, **options)
-    _keep_digests(dataset, digests, folder, home)
+    known = dict(zip(dataset.ids, dataset.digests, strict=True))
+    _keep_digests(folder, home, digests, known)
     _tell_unreadable(folder)
     return folder
+
+
+def say_prepared(name: str, folder: Path, home: Path) -> None:
+    """Say on stderr that a folder is prepared; digests that a kill left undone are completed."""
+    say(f"{name} is prepared already: {folder}")
+    _keep_digests(folder, home, {}, {})
 
 
 def say_card(card: Card) -> None:
@@ -160,17 +167,19 @@ def _tell_unreadable(folder: Path) -> None:
 
 
 def _keep_digests(
-    dataset: Dataset, of_shards: Mapping[str, list[str]], folder: Path, home: Path
+    folder: Path, home: Path, of_shards: Mapping[str, list[str]], known: Mapping[str, str]
 ) -> None:
-    """Put the pictures' digests where opening looks for them, so that no shard is hashed again."""
-    known = dict(zip(dataset.ids, dataset.digests, strict=True))
+    """Put the pictures' digests where opening looks for them, so that no shard is hashed again.
+
+    Those of a shard that was written now, else those `known` by id, else what the shard holds.
+    """
 
     def digests_of(path: Path) -> list[str]:
         written = of_shards.get(path.relative_to(folder).as_posix())
         if written is not None:
             return written
         file = table_file(path, f"Remove {path} and prepare again.")
-        found = [str(known[id_]) for id_ in file.read([ID]).column(ID).to_pylist()]
+        found = [known.get(id_, "") for id_ in file.read([ID]).column(ID).to_pylist()]
         return found if all(found) else stored_digests(file, IMAGE)
 
     manifest = manifest_or_none(folder)
