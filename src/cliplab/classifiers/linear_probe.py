@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,3 +203,5 @@ def _kept_until_fitted(folder: Path) -> Iterator[None]:
         make_folder(folder)
         yield
         shutil.rmtree(folder, ignore_errors=True)  # a rest of it costs a search, no result
+        with suppress(OSError):
+            folder.with_name(folder.name + ".lock").unlink()
