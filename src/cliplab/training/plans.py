@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cliplab.runtime.progress import say
-from cliplab.training.memory import Cost, Estimate, Plan, in_words
+from cliplab.training.memory import KERNELS, Cost, Estimate, Plan, in_words
 
 Techniques = Mapping[tuple[str, ...], str]
 """Sets of techniques in the order of their price, the empty one first, each in words."""
@@ -22,14 +22,15 @@ def plan_table(
     fewest: int = 1,
 ) -> str:
     """Say in a few lines what the plan takes and what each technique saves."""
-    few = {names: cost.of(Plan(fewest, names)).activations for names in techniques}
+    few = {names: cost.of(Plan(fewest, names)).activations - KERNELS for names in techniques}
     rows = [
         ("the process before", estimate.base),
         ("parameters", estimate.parameters),
         ("gradients", estimate.gradients),
         ("optimiser", estimate.optimizer),
         ("average of the weights", estimate.average),
-        (f"activations of {plan.micro_batch} pictures", estimate.activations),
+        (f"activations of {plan.micro_batch} pictures", estimate.activations - KERNELS),
+        ("compiled kernels", KERNELS),
         ("peak, estimated", estimate.total),
         ("memory stated", budget),
     ]
