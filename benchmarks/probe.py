@@ -258,7 +258,7 @@ def compare(options: argparse.Namespace, classes: int) -> None:
     reference = cliplab_fit(whole, classes, c_at(best), 1e-5)
     last = peer.fit(*everything, c_at(best), reference["bound"])
     total = {key: total[key] + last[key] for key in total}
-    print(f"  scikit-learn, again on all: {peer_summary(last, float('nan'))}")
+    print(f"  scikit-learn, again on all pictures: {peer_summary(last)}")
     measure_ours()
     report(made, classes, c_at(best), fits[best], total, ours)
 
@@ -284,13 +284,14 @@ def summary(found: dict[str, Any]) -> str:
     )
 
 
-def peer_summary(entry: dict[str, Any], accuracy: float) -> str:
+def peer_summary(entry: dict[str, Any], accuracy: float | None = None) -> str:
     """Put a fit of scikit-learn's in a line."""
     if entry["sampled"]:
         return f"{entry['wall']:.1f} s for 1,000 iterations, from {SAMPLED} of them"
+    judged = "" if accuracy is None else f", validation {accuracy:.2%}"
     return (
         f"{entry['wall']:.1f} s, {entry['iterations']} iterations at tol={entry['tol']:.0e}, "
-        f"gap {entry['gap']:.1e}, validation {accuracy:.2%}"
+        f"gap {entry['gap']:.1e}{judged}"
     )
 
 
