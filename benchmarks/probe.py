@@ -353,6 +353,9 @@ def main() -> None:
         held = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
         environment = {k: v for k, v in os.environ.items() if k not in held}
         environment["OMP_NUM_THREADS"] = str(options.threads)
+        environment.setdefault(
+            "OMP_WAIT_POLICY", "PASSIVE"
+        )  # for a machine that has other work too
         command = [sys.executable, __file__, *sys.argv[1:], "--inside"]
         raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
     import torch
