@@ -79,7 +79,7 @@ Memory = Annotated[
     str | None,
     typer.Option(
         "--memory",
-        help="What training may take, such as 2GiB. Default: what is free.",
+        help="What training may take, such as 2GiB. Default: what is free, less a margin.",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -16,13 +16,6 @@ Preset = Annotated[
 Minutes = Annotated[
     float | None, typer.Option(help="Train for so long: the steps follow from the rate.")
 ]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        help="What training may take, such as 2GiB. Default: what is free, less a margin.",
-        rich_help_panel=options.MACHINE,
-    ),
-]
 Size = Annotated[
     int | None,
     typer.Option(help="Pixels a side. Default: the pictures' own, up to the preset's."),

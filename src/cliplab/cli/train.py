@@ -83,7 +83,7 @@ def tokenizer(
     out: tokenizer_options.Out = Path("tokenizer"),
     preset: tokenizer_options.Preset = "cpu",
     minutes: tokenizer_options.Minutes = None,
-    memory: tokenizer_options.Memory = None,
+    memory: options.Memory = None,
     size: tokenizer_options.Size = None,
     channels: tokenizer_options.Channels = None,
     steps: tokenizer_options.Steps = None,
