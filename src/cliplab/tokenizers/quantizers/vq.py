@@ -16,8 +16,8 @@ from cliplab.tokenizers.noise import Places, choices
 from cliplab.tokenizers.quantizers.family import Quantized, Quantizer
 
 WIDTH = 8  # of a code's vector: a low one keeps the whole codebook in use (Yu et al. 2022)
-DECAY = 0.99  # of the moving averages
-RARE = 0.02  # a code chosen less often than this share of an even use is put elsewhere
+DECAY = 0.9  # of the moving averages
+RARE = 0.1  # a code chosen less often than this share of an even use is put elsewhere
 COMMITMENT = 0.25  # weight of the pull of rows towards their codes (van den Oord et al. 2017)
 
 
