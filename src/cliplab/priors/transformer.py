@@ -27,6 +27,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cliplab.priors.chance import Dropout
 from cliplab.runtime.errors import UsageError
 
 DECODERS = ("autoregressive", "masked")
@@ -106,20 +107,6 @@ def rotations(sizes: PriorSizes) -> torch.Tensor:
     return torch.cat((torch.zeros(sizes.prefix, pairs), turns))[: sizes.positions]
 
 
-def dropped_out(x: torch.Tensor, share: float) -> torch.Tensor:
-    """Set about `share` of the numbers to 0 and scale up the others, as dropout does.
-
-    The share is rounded to 1/256: a random byte a number takes a fifth of the time that
-    PyTorch's own takes on a CPU.
-    """
-    limit = round(share * 256)
-    if not limit:
-        return x
-    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-    chance = words.random_(-(1 << 63), None).view(torch.uint8)[: x.numel()].view(x.shape)
-    return x.masked_fill(chance < limit, 0.0) * (256 / (256 - limit))
-
-
 class Layer(nn.Module):
     """Attention and SwiGLU, each added to what it reads."""
 
@@ -127,7 +114,7 @@ class Layer(nn.Module):
         super().__init__()
         width, hidden = sizes.width, sizes.hidden
         self.heads, self.causal = sizes.heads, sizes.decoder == "autoregressive"
-        self.dropout = sizes.dropout
+        self.thinned, self.thinned_too = Dropout(sizes.dropout), Dropout(sizes.dropout)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.gains = nn.Parameter(torch.ones(2 * sizes.heads, sizes.head_width // 2))
         self.joined = nn.Linear(width, width, bias=False)
@@ -156,11 +143,8 @@ class Layer(nn.Module):
         """Add what attention saw to the stream, (..., W) both, then what SwiGLU makes of it."""
         x = x + self.thinned(self.joined(seen))
         gate, up = self.gated(norm(x)).chunk(2, dim=-1)
-        return x + self.thinned(self.narrowed(functional.silu(gate) * up))
-
-    def thinned(self, x: torch.Tensor) -> torch.Tensor:
-        """Dropout, in training."""
-        return dropped_out(x, self.dropout) if self.training else x
+        added: torch.Tensor = self.thinned_too(self.narrowed(functional.silu(gate) * up))
+        return x + added
 
 
 class PriorNetwork(nn.Module):
@@ -183,6 +167,7 @@ class PriorNetwork(nn.Module):
         self.places = nn.Parameter(torch.empty(sizes.tokens, sizes.width))
         self.conditions = nn.Linear(sizes.condition, sizes.prefix * sizes.width)
         self.null = nn.Parameter(torch.empty(sizes.prefix, sizes.width))
+        self.thinned = Dropout(sizes.dropout)
         self.layers = nn.ModuleList(Layer(sizes) for _ in range(sizes.layers))
         self.head = nn.Linear(sizes.width, sizes.codes)
         angles = rotations(sizes)[:, None]
@@ -232,8 +217,7 @@ class PriorNetwork(nn.Module):
             x = torch.cat((prefix, norm(self.tokens(tokens) + self.places)), dim=1)
         else:
             x = torch.cat((prefix, norm(self.tokens(tokens[:, :-1]) + self.places[1:])), dim=1)
-        if self.training:
-            x = dropped_out(x, self.sizes.dropout)
+        x = self.thinned(x)
         turns = torch.view_as_complex(self.turns)
         for layer in self.layers:
             x = layer(x, turns)
