@@ -27,12 +27,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cliplab.priors.kernels import dropped_out, norm, swiglu
 from cliplab.runtime.errors import UsageError
 
 DECODERS = ("autoregressive", "masked")
 ROTARY_BASE = 10_000.0
 _SPREAD = 0.02  # of weights at the start
-_EPSILON = 1e-6  # under the root of a norm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +90,6 @@ class PriorSizes:
         return -(-8 * self.width // (3 * 32)) * 32
 
 
-def norm(x: torch.Tensor) -> torch.Tensor:
-    """Divide by the root of the mean square over the last axis (Zhang and Sennrich 2019)."""
-    return functional.rms_norm(x, (x.shape[-1],), eps=_EPSILON)
-
-
 def rotations(sizes: PriorSizes) -> torch.Tensor:
     """Give the angles (N, D/2) float32 by which the pairs of a head turn at each position."""
     pairs = sizes.head_width // 2
@@ -104,20 +99,6 @@ def rotations(sizes: PriorSizes) -> torch.Tensor:
     columns = torch.arange(sizes.grid[1]).repeat(sizes.grid[0])
     turns = torch.cat((rows[:, None] * speeds, columns[:, None] * speeds), dim=1)  # (T, D/2)
     return torch.cat((torch.zeros(sizes.prefix, pairs), turns))[: sizes.positions]
-
-
-def dropped_out(x: torch.Tensor, share: float) -> torch.Tensor:
-    """Set about `share` of the numbers to 0 and scale up the others, as dropout does.
-
-    The share is rounded to 1/256: a random byte a number takes a fifth of the time that
-    PyTorch's own takes on a CPU.
-    """
-    limit = round(share * 256)
-    if not limit:
-        return x
-    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-    chance = words.random_(-(1 << 63), None).view(torch.uint8)[: x.numel()].view(x.shape)
-    return x.masked_fill(chance < limit, 0.0) * (256 / (256 - limit))
 
 
 class Layer(nn.Module):
@@ -155,8 +136,7 @@ class Layer(nn.Module):
     def after(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Add what attention saw to the stream, (..., W) both, then what SwiGLU makes of it."""
         x = x + self.thinned(self.joined(seen))
-        gate, up = self.gated(norm(x)).chunk(2, dim=-1)
-        return x + self.thinned(self.narrowed(functional.silu(gate) * up))
+        return x + self.thinned(self.narrowed(swiglu(self.gated(norm(x)))))
 
     def thinned(self, x: torch.Tensor) -> torch.Tensor:
         """Dropout, in training."""
