@@ -28,12 +28,12 @@ from torch import nn
 from torch.nn import functional
 
 from cliplab.priors.chance import Dropout
+from cliplab.priors.kernels import norm, swiglu
 from cliplab.runtime.errors import UsageError
 
 DECODERS = ("autoregressive", "masked")
 ROTARY_BASE = 10_000.0
 _SPREAD = 0.02  # of weights at the start
-_EPSILON = 1e-6  # under the root of a norm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +91,6 @@ class PriorSizes:
         return -(-8 * self.width // (3 * 32)) * 32
 
 
-def norm(x: torch.Tensor) -> torch.Tensor:
-    """Divide by the root of the mean square over the last axis (Zhang and Sennrich 2019)."""
-    return functional.rms_norm(x, (x.shape[-1],), eps=_EPSILON)
-
-
 def rotations(sizes: PriorSizes) -> torch.Tensor:
     """Give the angles (N, D/2) float32 by which the pairs of a head turn at each position."""
     pairs = sizes.head_width // 2
@@ -142,8 +137,7 @@ class Layer(nn.Module):
     def after(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Add what attention saw to the stream, (..., W) both, then what SwiGLU makes of it."""
         x = x + self.thinned(self.joined(seen))
-        gate, up = self.gated(norm(x)).chunk(2, dim=-1)
-        added: torch.Tensor = self.thinned_too(self.narrowed(functional.silu(gate) * up))
+        added: torch.Tensor = self.thinned_too(self.narrowed(swiglu(self.gated(norm(x)))))
         return x + added
 
 
