@@ -22,7 +22,7 @@ def config(decoder: str = "autoregressive") -> PriorConfig:
     tokenizer, asked by text vectors of the shipped encoder; `masked` is MaskGIT's (Chang et al.
     2022). No dropout: a drawing is met seven times at most.
 
-    Data: `bitmaps_28px_29classes.npz`, 53,049 training drawings; the rest are held out.
+    Data: `bitmaps_28px_29classes.npz`, 53,157 training drawings; the rest are held out.
 
     Cost: 2.1 million parameters; about an hour of one core of a 2.5 GHz machine, 1.2 GB.
 
