@@ -43,6 +43,7 @@ def register() -> None:
         transfer,
     )
     from cliplab.cli import reproduce as reproducing
+    from cliplab.cli.evaluate_drawings import evaluate_drawings
     from cliplab.cli.reconstruct import reconstruct
     from cliplab.cli.tokenize import tokenize
 
@@ -57,6 +58,7 @@ def register() -> None:
     app.add_typer(train.app, name="train", rich_help_panel=DRAW)
     app.command(rich_help_panel=DRAW)(reconstruct)
     app.command(rich_help_panel=DRAW)(tokenize)
+    app.command(rich_help_panel=DRAW)(evaluate_drawings)
     app.command(rich_help_panel=KEEP)(data.datasets)
     app.command(rich_help_panel=KEEP)(data.prepare)
     app.command(rich_help_panel=KEEP)(encoders.encoders)
