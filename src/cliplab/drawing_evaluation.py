@@ -61,7 +61,7 @@ class EvaluateDrawingsConfig:
     workers: int | None = None  # threads that decode; None: one a core
     on_bad: str = "list"  # an unreadable picture is listed; "fail": it ends the work
     home: Path | None = None  # where recognisers and pixels are kept; None: CLIPLAB_HOME
-    out: Path | None = None  # folder of the run; None: ./runs/drawings-DRAWER-DATASET-DIGEST
+    out: Path | None = None  # folder of the run; None: ./runs/drawings-PRIOR-DATASET-DIGEST
 
     def __post_init__(self) -> None:
         from cliplab.protocol import take_paths

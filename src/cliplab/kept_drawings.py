@@ -12,11 +12,13 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from cliplab.drawing_requests import DrawConfig, folder_name
 from cliplab.report.blocks import plain
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.progress import say
@@ -30,6 +32,7 @@ from cliplab.runtime.storage import (
 )
 
 FORMAT_VERSION = 1
+PROMPT = "a {}"
 ABOUT, DRAWINGS = "drawer.json", "drawings"
 
 
@@ -51,6 +54,75 @@ class Drawer(Protocol):
     def draw(self, class_name: str, n: int) -> np.ndarray:
         """(n, C, H, W) uint8 of one class."""
         ...
+
+
+class PriorDrawer:
+    """A prior as what draws: each class by a prompt, at the settings given, the best of none.
+
+    Parameters
+    ----------
+    config
+        Prior, guidance, seed and the like; drawings are not chosen among (no `rerank`).
+    prompt
+        What it is asked, `{}` for the class.
+
+    Raises
+    ------
+    UsageError
+        A prompt without a place for the class, or settings that are not those of a drawing of a
+        class.
+    CliplabError
+        As `drawing.open_artist` raises.
+    """
+
+    def __init__(self, config: DrawConfig, prompt: str = PROMPT) -> None:
+        from cliplab.drawing import open_artist
+
+        if "{}" not in prompt:
+            raise UsageError(
+                f"--prompt {prompt!r}: put {{}} where the class stands, as {PROMPT!r}."
+            )
+        if config.rerank or config.to or config.complete:
+            raise UsageError("Drawings are measured as they come, without rerank, to or complete.")
+        self.config, self.prompt = config, prompt
+        self.artist = open_artist(config)
+        self.name = self.artist.prior.name
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Weights, sampling, prompt and seed, and the kind of device that draws."""
+        prior, tokenizer, encoder = self.artist
+        return {
+            "prior": dict(prior.identity),
+            "tokenizer": tokenizer.digest,
+            "encoder": None if encoder is None else encoder.identity.get("weights"),
+            "sampling": asdict(self.config.sampling()),
+            "prompt": self.prompt,
+            "seed": self.config.seed,
+            "device": prior.device.partition(":")[0],
+        }
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that the prior learned."""
+        return self.artist.prior.class_names
+
+    def draw(self, class_name: str, n: int) -> np.ndarray:
+        """(n, C, H, W) uint8 of one class, in the tones of the data set."""
+        from cliplab.drawing import draw
+
+        return draw(self.prompt.replace("{}", class_name), n, self.config, self.artist).pixels
+
+
+def is_drawn(name: str) -> bool:
+    """Tell whether a name means drawings that are there already, and not a prior that draws."""
+    from cliplab.priors.saved import ABOUT as OF_A_PRIOR
+    from cliplab.runtime.shipped import NAME as QUICKDRAW
+
+    place = Path(name).expanduser()
+    if place.is_dir():
+        return not (place / OF_A_PRIOR).is_file()
+    return name != QUICKDRAW
 
 
 def keep_drawings(drawer: Drawer, class_names: Sequence[str], n: int, folder: Path) -> Path:
@@ -83,18 +155,13 @@ def keep_drawings(drawer: Drawer, class_names: Sequence[str], n: int, folder: Pa
     place = make_folder(folder / DRAWINGS)
     with locked(place, lambda: say(f"Waiting for another process that draws into {folder} …")):
         _check(folder / ABOUT, about)
-        missing = [name for name in class_names if not (place / file_name(name)).is_dir()]
+        missing = [name for name in class_names if not (place / folder_name(name)).is_dir()]
         if missing:
             there = f" ({len(class_names) - len(missing)} are there)" * (missing != [*class_names])
             say(f"{drawer.name} draws {n} of each of {len(missing)} classes{there}.")
         for name in missing:
-            _keep(drawer.draw(name, n), n, place / file_name(name))
+            _keep(drawer.draw(name, n), n, place / folder_name(name))
     return place
-
-
-def file_name(class_name: str) -> str:
-    """Name a class's folder; a slash, which would lead elsewhere, becomes "-"."""
-    return class_name.replace("/", "-").lstrip(".") or "unnamed"
 
 
 def _check(path: Path, about: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cliplab.drawing_requests import folder_name
 from cliplab.nouns import TEST, TRAIN, UNLABELLED, VALIDATION, Dataset, Pixels, Skipped, Task
 from cliplab.runtime.errors import DataError
 from cliplab.tokenizers.pixel_store import looks_of, open_pixels
@@ -119,7 +120,7 @@ def class_key(name: str) -> str:
     >>> class_key("The_Mona_Lisa") == class_key("the mona lisa")
     True
     """
-    return " ".join(name.replace("_", " ").replace("/", "-").split()).casefold()
+    return " ".join(folder_name(name).replace("_", " ").split()).casefold()
 
 
 def _numbers(drawings: Dataset, dataset: Dataset, task: Task) -> np.ndarray:

@@ -16,12 +16,13 @@ LEVELS = [
     {"encoders", "tokenizers", "recognizers"},
     {"embeddings", "priors"},
     {"classifiers", "report"},
-    {"lesson", "few_shot", "kept_drawings", "matchup"},
+    {"lesson", "few_shot", "conditions"},
     {"protocol"},
-    {"retrieval"},
-    {"evaluation", "classification", "reconstruction", "audit", "drawing"},
-    {"suite", "transfer", "demo", "drawing_evaluation"},
-    {"reproduction"},
+    {"retrieval", "drawing_requests", "drawings"},
+    {"evaluation", "classification", "reconstruction", "audit"}
+    | {"drawing", "prior_training", "matchup"},
+    {"suite", "transfer", "demo", "kept_drawings"},
+    {"reproduction", "drawing_evaluation"},
     {"cli"},
     {"__main__"},
 ]
