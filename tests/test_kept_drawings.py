@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from tests.tiny_artist import CLASSES, make_weights
 
 from cliplab.datasets.family import open_dataset
-from cliplab.kept_drawings import keep_drawings
+from cliplab.drawing import draw
+from cliplab.drawing_requests import DrawConfig
+from cliplab.kept_drawings import PriorDrawer, is_drawn, keep_drawings
+from cliplab.runtime import shipped
 from cliplab.runtime.errors import DataError, UsageError
 
 NAMES = ("cat", "n/a", "The Mona Lisa")
@@ -97,3 +101,53 @@ def test_what_is_no_drawings_is_refused(tmp_path):
 
     with pytest.raises(DataError, match=r"3 pictures of 'cat' were asked for.*\(2, 1, 6, 6\)"):
         keep_drawings(Few(), NAMES, 3, tmp_path)
+
+
+# ------------------------------------------------------------------------------- priors
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return make_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture
+def installed(weights, monkeypatch):
+    monkeypatch.setattr(shipped, "WEIGHTS", weights.root)
+
+
+def test_a_prior_draws_its_classes_as_cliplab_draw_does(installed, tmp_path):
+    config = DrawConfig(device="cpu", seed=3)
+    drawer = PriorDrawer(config)
+    assert drawer.name == "quickdraw"
+    assert drawer.class_names == CLASSES
+    drawn = drawer.draw("cat", 5)
+    assert (drawn == draw("a cat", 5, config).pixels).all()
+    place = keep_drawings(drawer, ("cat", "The Mona Lisa"), 5, tmp_path)
+    with Image.open(place / "cat" / "4.png") as picture:
+        assert (np.asarray(picture) == drawn[4, 0]).all()
+
+
+def test_what_changes_the_drawings_is_its_identity(installed):
+    same = PriorDrawer(DrawConfig(device="cpu")).identity
+    assert PriorDrawer(DrawConfig(device="cpu", memory="4GiB")).identity == same
+    others = [
+        PriorDrawer(DrawConfig(device="cpu", **changes)).identity
+        for changes in ({"seed": 1}, {"guidance": 3.5}, {"decoder": "masked"}, {"top_k": 3})
+    ]
+    others.append(PriorDrawer(DrawConfig(device="cpu"), "a doodle of a {}").identity)
+    assert all(other != same for other in others)
+
+
+def test_a_prompt_has_a_place_for_the_class_and_nothing_is_chosen(installed):
+    with pytest.raises(UsageError, match=r"put \{\} where the class stands"):
+        PriorDrawer(DrawConfig(device="cpu"), "a cat")
+    with pytest.raises(UsageError, match="as they come, without rerank"):
+        PriorDrawer(DrawConfig(device="cpu", rerank="quickdraw"))
+
+
+def test_a_prior_is_told_from_drawings(weights, tmp_path):
+    assert not is_drawn("quickdraw")
+    assert not is_drawn(str(weights.prior))
+    assert is_drawn(str(tmp_path))
+    assert is_drawn("drawings.npz")

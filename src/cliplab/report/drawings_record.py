@@ -255,10 +255,9 @@ def per_class_table(record: Record, *, all_classes: bool = False) -> Table:
     titles = [
         "drawings",
         "top-1 %",
-        "real\ntop-1 %",
-        "top-5 %",
+        "real\n%",
+        "top-5\n(real) %",
         "Fréchet\n(real)",
-        "KID\n(real)",
         "precision\n%",
         "recall\n%",
         "diversity\nover real %",
@@ -276,22 +275,20 @@ def _value(measure: Mapping[str, Any]) -> float:
 
 
 def _class_row(one: Mapping[str, Any]) -> list[str]:
-    def pair(name: str) -> str:
-        return f"{_short(one[name]['drawn'])} ({_short(one[name]['real'])})"
+    def shares(name: str) -> str:
+        return f"{percent(one[name]['drawn']['value'])} ({percent(one[name]['real']['value'])})"
 
-    taught = one["taught"]
     return [
         one["name"],
         f"{one['n']:,}",
         with_interval(one["top1"]["drawn"]),
-        with_interval(one["top1"]["real"]),
-        percent(one["top5"]["drawn"]["value"]),
-        pair("frechet"),
-        pair("kernel"),
+        percent(one["top1"]["real"]["value"]),
+        shares("top5"),
+        f"{_short(one['frechet']['drawn'])} ({_short(one['frechet']['real'])})",
         percent(one["precision"]["drawn"]["value"]),
         percent(one["recall"]["drawn"]["value"]),
         with_interval(one["diversity"]["ratio"]),
-        f"{percent(taught['drawn']['value'])} ({percent(taught['real']['value'])})",
+        shares("taught"),
         percent(one["near_pixels"]["ratio"]["value"]),
     ]
 
