@@ -341,16 +341,18 @@ def _write(
         warnings=warnings_of(subject, config),
         trained_on=_trained_on(subject, config),
     )
-    beside = [*(one.fitted.save for one in judged), partial(write_map, embeddings=seen.scored)]
+    beside = [one.fitted.save for one in judged]
+    beside.append(partial(write_map, embeddings=seen.scored))
     write_run(folder, record, {one.name: one.predictions for one in judged}, beside)
     return record
 
 
 def _report(record: Record, subject: Subject, config: EvaluateConfig) -> None:
-    from cliplab.report.page import try_page
+    from cliplab.report.page import no_condition, write_page
 
     if config.report:
-        try_page(record, subject.dataset, config.home)
+        with no_condition(again=f"cliplab report {record.run}"):
+            write_page([record.run], dataset=subject.dataset, home=config.home)
 
 
 def _dataset_block(subject: Subject, split: str, ids: np.ndarray | None = None) -> dict[str, Any]:

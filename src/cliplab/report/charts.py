@@ -15,7 +15,7 @@ import numpy as np
 from cliplab.metrics.intervals import wilson
 from cliplab.nouns import Record
 from cliplab.report.headline import classifier_title, printable
-from cliplab.report.layout import percent, with_interval
+from cliplab.report.layout import NOT_SCORED, percent, with_interval
 
 N_SERIES = 6  # colours of the style sheet
 LONGEST = 28  # characters of a label
@@ -57,7 +57,7 @@ def chart(
 
 
 def label(name: str, longest: int = LONGEST) -> str:
-    """Give a name as text of a chart: no markup, at most `longest` characters, its own direction."""
+    """Give a name as text of a chart: without markup, cut to `longest`, its direction its own."""
     shown = printable(name)
     if len(shown) > longest:
         shown = shown[: longest - 1] + "…"
@@ -310,7 +310,7 @@ def _first_above(block: Mapping[str, Any]) -> list[str]:
 
 
 def search_chart(key: str, result: Mapping[str, Any], position: int) -> Chart | None:
-    """What the search for a setting tried; None: nothing was searched, or not one number."""
+    """Accuracy over the values of a setting that were tried; None: there was no such search."""
     trace = [entry for entry in result["trace"] if entry.get("accuracy") is not None]
     setting = _setting(trace)
     if setting is None or len(trace) < 2:
@@ -355,8 +355,10 @@ def _setting(trace: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _number(value: Any) -> str:
-    if value is None or isinstance(value, bool | str):
-        return {None: "–", True: "yes", False: "no"}.get(value, str(value))
+    if value is None:
+        return NOT_SCORED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, int) or (math.isfinite(value) and value == int(value) and value < 1e6):
         return f"{int(value):,}"
     return f"{value:.4g}"

@@ -27,9 +27,7 @@ class Choice(NamedTuple):
     hits: tuple[int, ...]  # the least confident first
     class_mistakes: Mapping[int, tuple[int, ...]]  # class given → rows
     class_hits: Mapping[int, tuple[int, ...]]
-    pairs: Mapping[
-        tuple[int, int], tuple[int, ...]
-    ]  # (given, predicted) → rows, most counted first
+    pairs: Mapping[tuple[int, int], tuple[int, ...]]  # (given, said) → rows
 
 
 def confidence(predictions: Predictions) -> np.ndarray:

@@ -10,6 +10,7 @@ from cliplab.report.charts import LEGEND, Chart, Point, chart, label, spread, wh
 from cliplab.report.found import retrieval_rows
 from cliplab.report.headline import classifier_title
 from cliplab.report.layout import p_value, rate, with_interval
+from cliplab.report.run_view import short_name
 from cliplab.report.tables import suite_rows
 from cliplab.runtime.errors import UsageError
 
@@ -48,7 +49,7 @@ def overview_of(records: Sequence[Record]) -> Overview:
 def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
     ahead = "best" if row["best"] else with_interval(_measure(row, "difference"), signed=True)
     return (
-        _subject(row), row["encoder"], classifier_title(row["classifier"]), f"{row['n']:,}",
+        _subject(row), short_name(row["encoder"]), classifier_title(row["classifier"]), f"{row['n']:,}",
         with_interval(_measure(row, "top1")), ahead, p_value(row["mcnemar_mid_p"]),
         *(with_interval(_measure(row, name)) for name in ("top5", "mean_per_class", "ece")),
         rate(row["pictures_per_second"]),
@@ -57,7 +58,7 @@ def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _subject(row: Mapping[str, Any]) -> str:
     split = "" if row["split"] == "test" else f" ({row['split']})"
-    return f"{row['dataset']}:{row['task']}{split}"
+    return f"{short_name(row['dataset'])}:{row['task']}{split}"
 
 
 def _measure(row: Mapping[str, Any], name: str) -> Measure:
@@ -69,7 +70,9 @@ def _chart(
 ) -> Chart:
     classifiers = list(dict.fromkeys(row["classifier"] for row in rows))
     places = {run: -i for i, run in enumerate(dict.fromkeys(row["run"] for row in rows))}
-    names = {row["run"]: f"{label(_subject(row))} · {label(row['encoder'])}" for row in rows}
+    names = {
+        row["run"]: f"{label(_subject(row))} · {label(short_name(row['encoder']))}" for row in rows
+    }
     traces = []
     for position, classifier in enumerate(classifiers):
         down = spread(position, len(classifiers))
@@ -100,7 +103,7 @@ def _retrieval(records: Sequence[Record]) -> Overview:
     measures = [key.removesuffix("_low") for key in rows[0] if key.endswith("_low")]
     columns = ("data set", "encoder", "pictures", *(f"{m} %" for m in measures), "pictures/s")
     table = tuple(
-        (row["dataset"], row["encoder"], f"{row['n']:,}",
+        (short_name(row["dataset"]), short_name(row["encoder"]), f"{row['n']:,}",
          *(with_interval(_measure(row, m)) for m in measures), rate(row["pictures_per_second"]))
         for row in rows
     )  # fmt: skip

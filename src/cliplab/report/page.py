@@ -6,7 +6,8 @@ to be had. A page is never a condition: whatever goes wrong with it, the record 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +18,11 @@ from cliplab.report.overview import overview_of
 from cliplab.report.record import Run, read_run
 from cliplab.report.rendering import render
 from cliplab.report.run_pictures import run_data
-from cliplab.report.run_view import RunView, view_of
+from cliplab.report.run_view import RunView, short_name, view_of
+from cliplab.report.runs import RUNS, find_run
 from cliplab.report.scored_pictures import find_pictures
 from cliplab.report.shelf import Shelf
+from cliplab.report.transfer_page import PLAN, write_transfer_page
 from cliplab.runtime.errors import CliplabError, UsageError
 from cliplab.runtime.progress import say
 from cliplab.runtime.storage import write_bytes
@@ -90,15 +93,37 @@ def write_page(
     return Page(path, tuple(v.no_pictures for v in views if v.no_pictures))
 
 
-def try_page(record: Record, dataset: Dataset | None = None, home: Path | None = None) -> None:
-    """Write the page of a run that is done; what goes wrong is said, and changes nothing."""
+def write_report(
+    names: Sequence[str | Path],
+    out: Path | None = None,
+    *,
+    root: Path = RUNS,
+    home: Path | None = None,
+) -> Page:
+    """Write the page of runs by name (as `find_run` takes them), or of one transfer by its folder.
+
+    The rest is as for `write_page`.
+    """
+    if len(names) == 1:
+        for folder in (Path(names[0]).expanduser(), root / names[0]):
+            if (folder / PLAN).is_file():
+                return Page(write_transfer_page(folder, out), ())
+    return write_page([find_run(name, root) for name in names], out, home=home)
+
+
+@contextmanager
+def no_condition(again: str) -> Iterator[None]:
+    """Say what goes wrong with a page while the block runs, and go on: the work is done and kept.
+
+    `again` is the command that tries once more.
+    """
     try:
-        write_page([record.run], dataset=dataset, home=home)
-    except Exception as error:  # the work is done and kept: no fault of a page may undo it
+        yield
+    except Exception as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         say(
-            f"cliplab: warning: the page could not be written ({reason}). The record is whole; "
-            f"`cliplab report {record.run}` tries again."
+            f"cliplab: warning: the page could not be written ({reason}). All else is whole; "
+            f"`{again}` tries again."
         )
 
 
@@ -119,6 +144,12 @@ def _in_full(
     return view, {"confusion": made.confusion, "gallery": made.gallery, "map": made.map}
 
 
+def side_by_side(records: Sequence[Record], root: Path, home: Path | None = None) -> Path:
+    """Write the page of several runs that were made together into `root`; give its path."""
+    out = root / f"report-{datetime.now():%Y%m%d-%H%M%S}.html"
+    return write_page([record.run for record in records], out, home=home).path
+
+
 def _place(folders: Sequence[Path]) -> Path:
     if len(folders) == 1:
         return folders[0] / FILE
@@ -126,8 +157,8 @@ def _place(folders: Sequence[Path]) -> Path:
 
 
 def _title(records: Sequence[Record]) -> str:
-    names = list(dict.fromkeys(record["dataset"]["name"] for record in records))
-    encoders = list(dict.fromkeys(record["encoder"]["name"] for record in records))
+    names = list(dict.fromkeys(short_name(record["dataset"]["name"]) for record in records))
+    encoders = list(dict.fromkeys(short_name(record["encoder"]["name"]) for record in records))
     return f"{_some(names)} through {_some(encoders)}"
 
 

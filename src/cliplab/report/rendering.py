@@ -62,10 +62,10 @@ def render(template: str, context: Mapping[str, Any], data: object, pictures: li
 
 
 def in_script(value: object) -> str:
-    """Give JSON that may stand in a script element: no character ends or opens anything.
+    r"""Give JSON that may stand in a script element: no character ends or opens anything.
 
     >>> in_script({"name": "</script><b>"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}'
+    '{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}'
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character, escaped in _IN_SCRIPT.items():
@@ -111,8 +111,8 @@ def _plotly() -> _Packed:
 def _policy(script: str) -> str:
     scripts = f"'{_digest(script.encode())}' '{_plotly().digest}'"
     return (
-        f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {scripts}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from cliplab.nouns import Record
@@ -63,7 +63,7 @@ class Pair(NamedTuple):
     classifier: int
     given: int  # label
     said: int
-    count: int
+    n: int  # pictures
     share: str  # of the given class, percent
 
 
@@ -72,6 +72,8 @@ class RunView(NamedTuple):
 
     key: str  # unique in the page
     record: Record
+    data_set: str  # short names
+    encoder: str
     parts: tuple[str, ...]  # of the headline
     classifiers: tuple[str, ...]  # titles
     tiles: tuple[Tile, ...]
@@ -94,6 +96,8 @@ def view_of(key: str, run: Run) -> RunView:
     return RunView(
         key=key,
         record=record,
+        data_set=short_name(record["dataset"]["name"]),
+        encoder=short_name(record["encoder"]["name"]),
         parts=tuple(headline(record).split(" · ")),
         classifiers=tuple(classifier_title(r["classifier"]["name"]) for r in record["results"]),
         tiles=tuple(_tile(result, i) for i, result in enumerate(record["results"])),
@@ -137,13 +141,12 @@ def _sentences(run: Run) -> list[str]:
         if other.best or other.difference is None or other.difference.low is None:
             continue
         names = classifier_title(other.classifier), classifier_title(best.classifier)
-        points = with_interval(other.difference, signed=True)
-        ahead = (other.difference.high or 0) < 0
-        surely = "so the difference is real" if ahead else "so the difference may be noise"
+        gap = other.difference
+        surely = "more than noise" if (gap.high or 0) < 0 else "which may be noise"
         p = p_value(other.mcnemar.mid_p if other.mcnemar else None)
         told.append(
-            f"On the same pictures, {names[0]} lies {points} points from {names[1]} "
-            f"(95 % interval of the paired difference; McNemar p {p}), {surely}."
+            f"{names[0]} against {names[1]} on the same pictures: "
+            f"{with_interval(gap, signed=True)} points, {surely} (McNemar p {p})."
         )
     return told
 
@@ -241,5 +244,5 @@ def _value(value: Any) -> str:
 
 
 def short_name(name: str) -> str:
-    """Give the last part of a path, or a name as it is."""
-    return PurePath(name).name if Path(name).is_absolute() or name.startswith("runs/") else name
+    """Give the last part of a path that is written out; a name as it is."""
+    return PurePath(name).name if name.startswith(("/", "~", "..")) else name

@@ -55,8 +55,8 @@ page.confusion = (run) => {
       }],
       layout: {
         plot_bgcolor: "var(--heat-0)", margin: {l: 60, r: 8, t: 8, b: 60},
-        xaxis: {range: [-0.5, end], ...ticks(0, end, side), title: {text: "said"}, showgrid: false, zeroline: false, tickangle: -50},
-        yaxis: {range: [end, -0.5], ...ticks(0, end, side), title: {text: "given"}, showgrid: false, zeroline: false},
+        xaxis: {range: [-0.5, end], ...ticks(0, end, side), title: {text: "said", standoff: 10}, showgrid: false, zeroline: false, tickangle: -50},
+        yaxis: {range: [end, -0.5], ...ticks(0, end, side), title: {text: "given", standoff: 12}, showgrid: false, zeroline: false},
       },
     };
   };

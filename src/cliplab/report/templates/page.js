@@ -97,6 +97,19 @@ const page = {
   addEventListener("afterprint", () => set(before));
 }
 
+// ---------------------------------------------------------------------------- pictures in place
+
+{
+  const seen = new IntersectionObserver((entries) => {
+    for (const {isIntersecting, target} of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      target.append(page.image(Number(target.dataset.picture), target.dataset.told));
+    }
+  }, {rootMargin: "600px"});
+  document.querySelectorAll("[data-picture]").forEach((frame) => seen.observe(frame));
+}
+
 // ---------------------------------------------------------------------------- by class
 
 for (const table of document.querySelectorAll("table.classes")) {
