@@ -16,6 +16,7 @@ from cliplab.report.charts import (
     search_chart,
 )
 from cliplab.report.compare import compare
+from cliplab.report.found_view import FoundView
 from cliplab.report.headline import classifier_title, headline
 from cliplab.report.layout import p_value, percent, with_interval
 from cliplab.report.record import Run
@@ -87,6 +88,7 @@ class RunView(NamedTuple):
     no_pictures: str  # why there are none; "": there are
     has_map: bool
     n_drawn: int  # pictures of the map
+    found: FoundView | None  # of a run of retrieval
 
 
 def view_of(key: str, run: Run) -> RunView:
@@ -111,6 +113,7 @@ def view_of(key: str, run: Run) -> RunView:
         no_pictures="",
         has_map=False,
         n_drawn=0,
+        found=None,
     )
 
 

@@ -51,7 +51,7 @@ def read_transfer(folder: Path) -> tuple[list[str], list[TransferCell]]:
     missing = [run for _train, _test, run in plan["cells"] if not (folder / run).is_dir()]
     if missing:
         raise DataError(f"{folder} lacks {len(missing)} cells, such as {missing[0]}. {again}")
-    cells = [TransferCell(*ends, read_record(folder / run)) for *ends, run in plan["cells"]]
+    cells = [TransferCell(a, b, read_record(folder / run)) for a, b, run in plan["cells"]]
     return plan["domains"], cells
 
 
@@ -169,14 +169,8 @@ def _lost(domains: Sequence[str], cells: Sequence[TransferCell], classifier: str
         own = {kind: [c for c in cells if c.test == domain and _kind(c) == kind] for kind in kinds}
         others = [c.top1["value"] for c in own[kinds[1]] if c.top1["value"] is not None]
         mean = percent(sum(others) / len(others)) if others else percent(None)
-        table.append(
-            (
-                domain,
-                with_interval(own[kinds[0]][0].top1),
-                mean,
-                with_interval(own[kinds[2]][0].top1),
-            )
-        )
+        ends = [with_interval(own[kind][0].top1) for kind in (kinds[0], ZERO_SHOT)]
+        table.append((domain, ends[0], mean, ends[1]))
     told = f"What a {classifier} loses on a domain that it was not trained on."
     columns = ("tested on", "trained on itself %", "mean of the others %", "zero-shot %")
     height = 110 + 60 * len(domains)
