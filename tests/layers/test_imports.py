@@ -19,7 +19,7 @@ LEVELS = [
     {"classifiers", "report"},
     {"lesson", "few_shot", "conditions"},
     {"protocol"},
-    {"retrieval"},
+    {"retrieval", "drawing_requests", "drawings"},
     {"evaluation", "classification", "reconstruction", "audit", "drawing", "prior_training"},
     {"suite", "transfer", "demo"},
     {"reproduction"},

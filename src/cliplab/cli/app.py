@@ -43,6 +43,7 @@ def register() -> None:
         transfer,
     )
     from cliplab.cli import reproduce as reproducing
+    from cliplab.cli.draw import draw
     from cliplab.cli.reconstruct import reconstruct
     from cliplab.cli.tokenize import tokenize
 
@@ -55,6 +56,7 @@ def register() -> None:
     app.command(rich_help_panel=SEE)(reproducing.reproduce)
     app.command(rich_help_panel=SEE)(embed.embed)
     app.add_typer(train.app, name="train", rich_help_panel=DRAW)
+    app.command(rich_help_panel=DRAW)(draw)
     app.command(rich_help_panel=DRAW)(reconstruct)
     app.command(rich_help_panel=DRAW)(tokenize)
     app.command(rich_help_panel=KEEP)(data.datasets)
