@@ -48,3 +48,30 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
 }
+
+
+def show_formulas(_app, _what, _name, _object, _options, lines: list[str]) -> None:
+    """Show what stands indented before a docstring's sections as it is: formulas, and layouts."""
+    shown: list[str] = []
+    before = ""
+    for number, line in enumerate(lines):
+        if set(line.strip()) == {"-"} and before and len(line) == len(before):
+            shown += lines[number:]
+            break
+        begins = line.startswith("    ") and not before.strip()
+        if begins and shown and not _inside(shown):
+            shown += ["::", ""]
+        shown.append(line)
+        before = line
+    lines[:] = shown
+
+
+def _inside(shown: list[str]) -> bool:
+    """Tell whether the last line that is not empty is indented: the block goes on."""
+    last = next((line for line in reversed(shown) if line.strip()), "")
+    return last.startswith("    ") or last.endswith("::")
+
+
+def setup(app) -> None:
+    """Connect what is above."""
+    app.connect("autodoc-process-docstring", show_formulas, priority=400)

@@ -75,8 +75,8 @@ def _entry(name: str) -> Iterator[str]:
     yield ""
     yield "```{eval-rst}"
     yield f".. {kind}:: {found.__module__}.{found.__qualname__}"
-    if kind == "autoclass":
-        yield "   :members:"
+    if kind == "autoclass" and (own := ", ".join(_methods(found))):
+        yield f"   :members: {own}"
     yield "```"
     if dataclasses.is_dataclass(found):
         yield ""
@@ -86,14 +86,23 @@ def _entry(name: str) -> Iterator[str]:
             yield f"| `{field}` | {told} |"
 
 
+def _source(found: type) -> tuple[str, ast.ClassDef]:
+    """Text of a class's module, and where the class stands in it."""
+    source = inspect.getsource(importlib.import_module(found.__module__))
+    nodes = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef))
+    return source, next(node for node in nodes if node.name == found.__name__)
+
+
+def _methods(found: type) -> list[str]:
+    """Names of the public methods and properties that a class defines itself."""
+    _text, node = _source(found)
+    methods = [line.name for line in node.body if isinstance(line, ast.FunctionDef)]
+    return [name for name in methods if not name.startswith("_")]
+
+
 def _fields(found: type) -> Iterator[tuple[str, str]]:
     """Names of a dataclass's fields with their default, and what the source says of them."""
-    source = inspect.getsource(importlib.import_module(found.__module__))
-    node = next(
-        n
-        for n in ast.walk(ast.parse(source))
-        if isinstance(n, ast.ClassDef) and n.name == found.__name__
-    )
+    source, node = _source(found)
     comments = {
         token.start[0]: token.string.lstrip("# ")
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
