@@ -143,7 +143,10 @@ def _drawn(
     told: Advance,
 ) -> Group:
     """Draw a request's drawings, as many at once as the memory takes."""
-    at_once = 1 if request.is_way else _rows(config, artist)
+    from cliplab.priors.sampling import rows_that_fit
+
+    room = _room(config, artist)
+    at_once = 1 if request.is_way else rows_that_fit(artist.prior.sizes, room)
     tokens = []
     for start in range(0, len(request.conditions), at_once):
         block = request.conditions[start : start + at_once]
@@ -157,7 +160,9 @@ def _drawn(
         tokens.append(drawn)
         told(len(block))
     found = np.concatenate(tokens)
-    return Group(request.text, request.name, request.words, found, _pixels(found, artist.tokenizer))
+    return Group(
+        request.text, request.name, request.words, found, _pixels(found, artist.tokenizer, room)
+    )
 
 
 def _reranked(groups: Sequence[Group], n: int, config: DrawConfig) -> list[Group]:
@@ -191,21 +196,42 @@ def _reranked(groups: Sequence[Group], n: int, config: DrawConfig) -> list[Group
     return found
 
 
-def _rows(config: DrawConfig, artist: Artist) -> int:
-    """Drawings at once, by the memory that was given, or that is free."""
-    from cliplab.priors.sampling import rows_that_fit
-    from cliplab.training.memory import free_memory, parse_bytes
+def _room(config: DrawConfig, artist: Artist) -> int:
+    """Bytes that are left of the memory that was given, or that is free.
+
+    Raises
+    ------
+    TooLittleMemory
+        One drawing takes more; the message says how much would do.
+    """
+    from cliplab.priors.sampling import bytes_a_row
+    from cliplab.tokenizers.evaluation import bytes_a_picture
+    from cliplab.training.memory import (
+        TooLittleMemory,
+        free_memory,
+        held_memory,
+        in_words,
+        parse_bytes,
+    )
 
     device = artist.prior.device
     budget = parse_bytes(config.memory) if config.memory else free_memory(device)
-    return rows_that_fit(artist.prior.sizes, budget)
+    held = held_memory(device)
+    least = max(bytes_a_row(artist.prior.sizes), bytes_a_picture(artist.tokenizer))
+    if budget < held + least:
+        enough = ((held + least) * 11 // 10 >> 20) + 1
+        raise TooLittleMemory(
+            f"{in_words(budget)} are too little: the process holds {in_words(held)}, and a drawing "
+            f"takes {in_words(least)} more. Give --memory {enough}MiB."
+        )
+    return budget - held
 
 
-def _pixels(tokens: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
-    """Pictures (n, C, H, W) uint8 of tokens (n, h, w), a bounded number at once."""
-    from cliplab.tokenizers.evaluation import pictures_at_once
+def _pixels(tokens: np.ndarray, tokenizer: Tokenizer, room: int) -> np.ndarray:
+    """Pictures (n, C, H, W) uint8 of tokens (n, h, w), as many at once as the memory takes."""
+    from cliplab.tokenizers.evaluation import bytes_a_picture, pictures_at_once
 
-    at_once = pictures_at_once(tokenizer)
+    at_once = min(pictures_at_once(tokenizer), room // bytes_a_picture(tokenizer))
     return np.concatenate(
         [tokenizer.decode(tokens[i : i + at_once]) for i in range(0, len(tokens), at_once)]
     )

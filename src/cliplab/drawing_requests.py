@@ -62,7 +62,7 @@ class DrawConfig:
         """Give the settings of the sampler: those given, else its own defaults."""
         from cliplab.priors.sampling import Sampling
 
-        given = {f.name: getattr(self, f.name) for f in fields(Sampling)}
+        given = {f.name: getattr(self, f.name, None) for f in fields(Sampling)}
         return Sampling(**{name: value for name, value in given.items() if value is not None})
 
 

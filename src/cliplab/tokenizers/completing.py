@@ -54,16 +54,15 @@ def kept_tokens(tokenizer: ImageTokenizer, picture: str | Path, keep: str) -> np
     if tokenizer.shape[0] == 1:
         pixels = _as_drawing(pixels, tokenizer, picture)
     tokens = tokenizer.encode(pixels[None])[0]
-    found: np.ndarray = np.full_like(tokens, OPEN)
     rows, columns = (-(-size // 2) for size in tokens.shape)
-    part = {
-        "top": np.s_[:rows],
-        "bottom": np.s_[-rows:],
-        "left": np.s_[:, :columns],
-        "right": np.s_[:, -columns:],
-    }[keep]
-    found[part] = tokens[part]
-    return found
+    stays = np.zeros(tokens.shape, dtype=bool)
+    if keep in ("top", "bottom"):
+        stays[:rows] = True
+    else:
+        stays[:, :columns] = True
+    if keep in ("bottom", "right"):
+        stays = stays[::-1, ::-1]
+    return np.where(stays, tokens, OPEN)
 
 
 def _pixels(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
