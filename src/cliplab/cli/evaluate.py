@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliplab.cli import options, show
+from cliplab.cli import options, show, show_page
 
 
 def evaluate(
@@ -30,6 +30,7 @@ def evaluate(
     on_bad: options.OnBad = "list",
     max_pixels: options.MaxPixels = None,
     out: options.Out = None,
+    report: options.Report = True,
     home: options.Home = None,
     csv: options.Csv = None,
     all_classes: options.AllClasses = False,
@@ -66,7 +67,10 @@ def evaluate(
         on_bad=on_bad,
         max_pixels=max_pixels,
         out=out,
+        report=report,
         home=home,
     )
     records = evaluate_all(datasets, encoder, config, csv=csv, told=show.line(json))
     show.records(records, json=json, all_classes=all_classes)
+    if report:
+        show_page.pages((record.run / "report.html" for record in records), json=json)

@@ -321,6 +321,14 @@ Csv = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report/--no-report",
+        help="Write the page to look at, report.html, as well; --no-report does not.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 AllClasses = Annotated[
     bool,
     typer.Option(
