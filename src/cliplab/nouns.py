@@ -1,4 +1,4 @@
-"""The types that cross a boundary between stages; the lowest layer, imported by all.
+"""The types that cross a boundary between stages; imported by all stages.
 
 Legend of letters, used in shapes throughout the project: N pictures, M scored pictures, C classes,
 D width of the joint space, F width of the features before the projection, B batch, H W pixels,
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+
+from cliplab import display
 
 if TYPE_CHECKING:
     import torch
@@ -71,10 +73,6 @@ CAPTIONS_ALONE = Task("captions", ())
 """The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
 
 
-CAPTIONS_ALONE = Task("captions", ())
-"""The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
-
-
 @dataclass(frozen=True, slots=True)
 class Card:
     """Where a data set comes from and what one may do with it."""
@@ -124,7 +122,7 @@ class PixelSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(display.DatasetInNotebook):
     """Labelled pictures with stable ids, tasks and splits; the pictures themselves stay on disk."""
 
     name: str  # as the user names it, without the task: "photos/", "digits", "hf:owner/name"
@@ -210,7 +208,7 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(display.EmbeddingsInNotebook):
     """Vectors of a data set's pictures, with their labels and the identity of what made them."""
 
     ids: np.ndarray  # (N,) str objects
@@ -226,7 +224,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class Predictions(display.PredictionsInNotebook):
     """What a classifier says of M pictures."""
 
     ids: np.ndarray  # (M,) str objects
@@ -286,7 +284,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(display.RecordInNotebook):
     """One evaluation, as `record.json` holds it: plain JSON types in the shape of the schema."""
 
     data: Mapping[str, Any]
