@@ -12,7 +12,7 @@ from cliplab import load_encoder, load_tokenizer, open_dataset
 from cliplab.prior_training import train_prior
 from cliplab.priors.config import PriorConfig
 
-STEPS = {"autoregressive": 5_500, "masked": 4_500}
+STEPS = {"autoregressive": 5_500, "masked": 3_000}
 
 
 def config(decoder: str = "autoregressive") -> PriorConfig:
