@@ -52,12 +52,9 @@ _HOMES = {
     "load_tokenizer": "tokenizers.opening",
     "train_tokenizer": "tokenizers.training",
     "TokenizerConfig": "tokenizers.config",
-    "train_prior": "prior_training",
-    "PriorConfig": "priors.config",
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
-    "Prior": "nouns",
     "Embeddings": "nouns",
     "Predictions": "nouns",
     "Record": "nouns",
@@ -66,6 +63,9 @@ _HOMES = {
 _FURTHER = {  # found here too, though not among the names to begin with
     "LinearProbe": "classifiers.estimator",
     "compare_runs": "report.compare",
+    "train_prior": "prior_training",
+    "PriorConfig": "priors.config",
+    "Prior": "nouns",
 }
 
 __all__ = [*_HOMES]

@@ -9,6 +9,7 @@ import cliplab
 
 PACKAGE = Path(cliplab.__file__).parent
 LEVELS = [
+    {"drawing_nouns"},
     {"nouns"},
     {"runtime"},
     {"metrics", "pictures"},
