@@ -22,7 +22,8 @@ def clip(
     model: Annotated[
         str,
         typer.Option(
-            help="`tiny`, an architecture of open_clip's, or a file of its configuration.",
+            help="`tiny`, `sketch` (drawings), an architecture of open_clip's, or a file of its "
+            "configuration.",
             rich_help_panel=options.MODEL,
         ),
     ] = "tiny",
@@ -40,6 +41,14 @@ def clip(
         ),
     ] = "auto",
     prompt: options.Prompt = None,
+    targets: Annotated[
+        str,
+        typer.Option(
+            help="pairs: a picture's own caption alone is right; classes: any of its class is, "
+            "which suits prompts.",
+            rich_help_panel=options.PROTOCOL,
+        ),
+    ] = "pairs",
     shift: Annotated[int, typer.Option(help="Pixels a picture is moved by, at most.")] = 3,
     memory: options.Memory = None,
     seed: options.Seed = 0,
@@ -66,6 +75,7 @@ def clip(
         weight_decay=weight_decay,
         captions=captions,
         prompt=tuple(prompt or ()),
+        targets=targets,
         shift=shift,
         memory=memory,
         seed=seed,

@@ -40,6 +40,7 @@ class PairBatch(NamedTuple):
 
     pixels: torch.Tensor  # (B, 3, H, W) float32
     captions: np.ndarray  # (B,) int64 in 0..K-1
+    classes: np.ndarray  # (B,) int64; -1 where captions are not of classes
 
 
 def read_pictures(
@@ -133,7 +134,8 @@ def batches_from(
         chosen = order[within * batch_size : (within + 1) * batch_size]
         chance = np.random.default_rng([seed, DRAWN, step])
         pixels = shifted(read_again(pairs, chosen, workers), shift, chance)
-        yield PairBatch(scale(pixels), pairs.captioned.draw(chosen, chance))
+        captions, classes = pairs.captioned.draw(chosen, chance), pairs.captioned.classes[chosen]
+        yield PairBatch(scale(pixels), captions, classes)
         step += 1
 
 
