@@ -140,11 +140,19 @@ def batches_from(
 
 
 def _scaling(preprocessing: Preprocessing) -> Callable[[np.ndarray], torch.Tensor]:
-    """8-bit pixels (B, 3, H, W) to float32 as the encoder's preprocessing leaves them."""
+    """8-bit pixels (B, 3, H, W) to float32 as the encoder's preprocessing leaves them.
+
+    Channels lie last in memory, which narrow convolutions take a third less time for.
+    """
     import torch
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-    return lambda pixels: torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(std)
+
+    def scale(pixels: np.ndarray) -> torch.Tensor:
+        values = torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(std)
+        return values.contiguous(memory_format=torch.channels_last)
+
+    return scale
 
 
 def read_again(pairs: Pairs, chosen: np.ndarray, workers: int | None) -> np.ndarray:
