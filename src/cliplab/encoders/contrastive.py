@@ -252,7 +252,9 @@ def _fill(
         "device": job.device,
         **plan_notes(job.plan),
     }
-    save_trained(folder, state, architecture.model_cfg, built.preprocessing.identity(), notes)
+    about = built.preprocessing.identity()
+    tokens = sorted(set(job.tokens.flatten().tolist()))
+    save_trained(folder, state, architecture.model_cfg, about, notes, tokens=tokens)
 
 
 def _trained(
