@@ -71,9 +71,12 @@ def whole_state(model: nn.Module, cut: CutTable | None) -> Mapping[str, torch.Te
 
 
 def pruned_state(state: Mapping[str, torch.Tensor], used: Sequence[int]) -> dict[str, torch.Tensor]:
-    """Cut the table (V, W) of a state dict down to the rows (R, W) in use."""
+    """Cut the table (V, W) of a state dict down to the rows (R, W) in use, unless it is."""
     rows = torch.as_tensor(used, dtype=torch.int64)
-    return {name: value[rows] if _is_table(name) else value for name, value in state.items()}
+    return {
+        name: value[rows] if _is_table(name) and len(value) != len(rows) else value
+        for name, value in state.items()
+    }
 
 
 def with_whole_table(
