@@ -1,4 +1,4 @@
-"""The CLIP that comes with cliplab: small, whole, as good as its card says, and its words robust."""
+"""The CLIP that comes with cliplab: small, as good as its card says, its words robust."""
 
 from __future__ import annotations
 

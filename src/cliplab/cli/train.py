@@ -63,26 +63,14 @@ def clip(
     Killed and run again, it goes on to the same weights. The folder is an encoder like any other:
     `cliplab evaluate DATASET --encoder OUT`.
     """
+    given = {**locals(), "prompt": tuple(prompt or ())}  # options are named as the fields are
+    from dataclasses import fields
+
     from cliplab.datasets.family import open_dataset
     from cliplab.encoders.contrastive import ContrastiveConfig, train_clip
 
-    config = ContrastiveConfig(
-        model=model,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        captions=captions,
-        prompt=tuple(prompt or ()),
-        targets=targets,
-        shift=shift,
-        memory=memory,
-        seed=seed,
-        device=device,
-        workers=workers,
-        on_bad=on_bad,
-    )
+    names = [field.name for field in fields(ContrastiveConfig)]
+    config = ContrastiveConfig(**{name: given[name] for name in names})
     data, task = open_dataset(dataset, home=home)
     show.trained(train_clip(data, config, out, task=task), json=json)
 
