@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from cliplab.nouns import Encoder as Encoder
     from cliplab.nouns import ImageTokenizer as ImageTokenizer
     from cliplab.nouns import Predictions as Predictions
+    from cliplab.nouns import Prior as Prior
     from cliplab.nouns import Record as Record
+    from cliplab.prior_training import train_prior as train_prior
+    from cliplab.priors.config import PriorConfig as PriorConfig
     from cliplab.protocol import EvaluateConfig as EvaluateConfig
     from cliplab.report.compare import compare_runs as compare_runs
     from cliplab.report.record import read_run as read_run
@@ -49,9 +52,12 @@ _HOMES = {
     "load_tokenizer": "tokenizers.opening",
     "train_tokenizer": "tokenizers.training",
     "TokenizerConfig": "tokenizers.config",
+    "train_prior": "prior_training",
+    "PriorConfig": "priors.config",
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
+    "Prior": "nouns",
     "Embeddings": "nouns",
     "Predictions": "nouns",
     "Record": "nouns",

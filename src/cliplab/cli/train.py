@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cliplab.cli import options, show, tokenizer_options
+from cliplab.cli import options, prior_options, show, show_prior, tokenizer_options
 
 app = typer.Typer(no_args_is_help=True, help="Train on your own pictures; resumes when killed.")
 
@@ -131,3 +131,53 @@ def tokenizer(
 
 
 app.command("vae", help="The same as `train tokenizer`.")(tokenizer)
+
+
+@app.command()
+def prior(
+    dataset: options.Dataset,
+    tokenizer: options.Tokenizer,
+    encoder: prior_options.Encoder = None,
+    out: prior_options.Out = Path("prior"),
+    preset: prior_options.Preset = "cpu",
+    decoder: prior_options.Decoder = "autoregressive",
+    condition: prior_options.Condition = "text",
+    minutes: tokenizer_options.Minutes = None,
+    memory: options.Memory = None,
+    steps: tokenizer_options.Steps = None,
+    batch_size: prior_options.BatchSize = None,
+    lr: tokenizer_options.LearningRate = None,
+    width: prior_options.Width = None,
+    layers: prior_options.Layers = None,
+    heads: prior_options.Heads = None,
+    dropout: prior_options.Dropout = None,
+    drop_condition: prior_options.DropCondition = 0.1,
+    prompt: options.Prompt = None,
+    seed: prior_options.Seed = 0,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    workers: options.Workers = None,
+    on_bad: options.OnBad = "list",
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Train a prior, DALL-E's second stage: which tokens a drawing has, given words.
+
+    Tokens are made once and kept. Killed and run again, it goes on to the same weights.
+    """
+    given = {**locals(), "prompt": tuple(prompt or ())}  # options are named as the fields are
+    from dataclasses import fields
+
+    from cliplab import prior_training
+    from cliplab.datasets.family import open_dataset
+    from cliplab.priors.config import PriorConfig
+    from cliplab.tokenizers.opening import load_tokenizer
+
+    config = PriorConfig(**{field.name: given[field.name] for field in fields(PriorConfig)})
+    data, task = open_dataset(dataset, home=home)
+    made = load_tokenizer(tokenizer, device=device, home=home)
+    asked = None
+    if condition != "class" or encoder is not None:
+        asked = prior_training.encoder_of(encoder, device=device)
+    folder = prior_training.train_prior(data, made, config, out, encoder=asked, task=task)
+    show_prior.trained(folder, json=json)
