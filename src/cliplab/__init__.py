@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from cliplab.nouns import Encoder as Encoder
     from cliplab.nouns import ImageTokenizer as ImageTokenizer
     from cliplab.nouns import Predictions as Predictions
+    from cliplab.nouns import Prior as Prior
     from cliplab.nouns import Record as Record
+    from cliplab.prior_training import train_prior as train_prior
+    from cliplab.priors.config import PriorConfig as PriorConfig
     from cliplab.priors.opening import load_prior as load_prior
     from cliplab.protocol import EvaluateConfig as EvaluateConfig
     from cliplab.report.compare import compare_runs as compare_runs
@@ -50,6 +53,7 @@ _HOMES = {
     "read_run": "report.record",
     "load_tokenizer": "tokenizers.opening",
     "train_tokenizer": "tokenizers.training",
+    "train_prior": "prior_training",
     "load_prior": "priors.opening",
     "draw": "drawing",
     "DrawConfig": "drawing_requests",
@@ -57,12 +61,14 @@ _HOMES = {
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
     "Embeddings": "nouns",
-    "Predictions": "nouns",
     "Record": "nouns",
 }
 
 _FURTHER = {  # found here too, though not among the names to begin with
     "Drawings": "drawings",
+    "PriorConfig": "priors.config",
+    "Predictions": "nouns",
+    "Prior": "nouns",
     "TokenizerConfig": "tokenizers.config",
     "ClassifyConfig": "classification",
     "ContrastiveConfig": "encoders.contrastive",

@@ -11,6 +11,7 @@ import numpy as np
 from cliplab.drawing_requests import Artist, Request, asked, request
 from cliplab.drawing_requests import DrawConfig as DrawConfig
 from cliplab.drawings import Drawings, Group, Reranked, ink_on_white
+from cliplab.runtime.devices import one_thread
 from cliplab.runtime.errors import UsageError
 from cliplab.runtime.progress import Advance, progress
 from cliplab.runtime.shipped import NAME as QUICKDRAW
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from cliplab.priors.sampling import Sampling
     from cliplab.priors.saved import SavedPrior
     from cliplab.tokenizers.saved import Tokenizer
+
+FEW = 64  # drawings of a text that one thread draws as fast as several
 
 
 def draw(
@@ -63,11 +66,12 @@ def draw(
     config = config or DrawConfig()
     given = asked(texts, n, config)
     settings = config.sampling()
-    artist = artist or open_artist(config)
-    requests = [request(text, n, config, artist) for text in given]
-    kept = _kept(config, artist)
-    with progress("drawing", sum(len(one.conditions) for one in requests), unit="drawings") as told:
-        groups = [_drawn(one, kept, settings, config, artist, told) for one in requests]
+    with one_thread(max(n, config.among or 0) <= FEW):
+        artist = artist or open_artist(config)
+        requests = [request(text, n, config, artist) for text in given]
+        kept = _kept(config, artist)
+        with progress("drawing", sum(len(r.conditions) for r in requests), unit="drawings") as told:
+            groups = [_drawn(r, kept, settings, config, artist, told) for r in requests]
     if config.rerank:
         groups = _reranked(groups, n, config)
     return Drawings(tuple(groups), config.seed, _settings(config, settings, artist))

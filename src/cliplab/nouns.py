@@ -357,6 +357,76 @@ class ImageTokenizer(Protocol):
 
 
 @runtime_checkable
+class Prior(Protocol):
+    """What is drawn, as a vector → which tokens the drawing has.
+
+    `identity` is a mapping of plain types that names all that changes what is drawn.
+    """
+
+    name: str
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Weights digest, sizes, kind of condition."""
+        ...
+
+    @property
+    def codes(self) -> int:
+        """K, the size of the vocabulary."""
+        ...
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) tokens of a drawing."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """E, of a condition."""
+        ...
+
+    @property
+    def condition(self) -> str:
+        """What it was trained by: "text", "image" (asked with texts), or "class"."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The C classes that it learned; none of drawings without classes."""
+        ...
+
+    @property
+    def tokenizer(self) -> Mapping[str, Any]:
+        """Identity of the tokenizer whose tokens it learned."""
+        ...
+
+    @property
+    def encoder(self) -> Mapping[str, Any] | None:
+        """Identity of the encoder whose unit vectors are its conditions; None: classes are."""
+        ...
+
+    def sample(
+        self,
+        condition: np.ndarray,
+        settings: Any = None,
+        *,
+        seed: int,
+        first: int = 0,
+        kept: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Conditions (B, E) float32 → tokens (B, h, w) int64 in 0..K-1.
+
+        Row b depends on the seed and on `first` + b alone; `kept` (B, h, w) int64 holds tokens that
+        stay, and -1 elsewhere.
+        """
+        ...
+
+    def bits(self, tokens: np.ndarray, condition: np.ndarray) -> np.ndarray:
+        """Bits (B,) float64 that tokens (B, h, w) take under conditions (B, E)."""
+        ...
+
+
+@runtime_checkable
 class Recognizer(Protocol):
     """A classifier of small pictures that scores what is drawn: reconstructions and samples."""
 

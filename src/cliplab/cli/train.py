@@ -22,7 +22,8 @@ def clip(
     model: Annotated[
         str,
         typer.Option(
-            help="`tiny`, an architecture of open_clip's, or a file of its configuration.",
+            help="`tiny`, `sketch` (drawings), an architecture of open_clip's, or a file of its "
+            "configuration.",
             rich_help_panel=options.MODEL,
         ),
     ] = "tiny",
@@ -40,6 +41,14 @@ def clip(
         ),
     ] = "auto",
     prompt: options.Prompt = None,
+    targets: Annotated[
+        str,
+        typer.Option(
+            help="pairs: a picture's own caption alone is right; classes: any of its class is, "
+            "which suits prompts.",
+            rich_help_panel=options.PROTOCOL,
+        ),
+    ] = "pairs",
     shift: Annotated[int, typer.Option(help="Pixels a picture is moved by, at most.")] = 3,
     memory: options.Memory = None,
     seed: options.Seed = 0,
@@ -54,25 +63,14 @@ def clip(
     Killed and run again, it goes on to the same weights. The folder is an encoder like any other:
     `cliplab evaluate DATASET --encoder OUT`.
     """
+    given = {**locals(), "prompt": tuple(prompt or ())}  # options are named as the fields are
+    from dataclasses import fields
+
     from cliplab.datasets.family import open_dataset
     from cliplab.encoders.contrastive import ContrastiveConfig, train_clip
 
-    config = ContrastiveConfig(
-        model=model,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        captions=captions,
-        prompt=tuple(prompt or ()),
-        shift=shift,
-        memory=memory,
-        seed=seed,
-        device=device,
-        workers=workers,
-        on_bad=on_bad,
-    )
+    names = [field.name for field in fields(ContrastiveConfig)]
+    config = ContrastiveConfig(**{name: given[name] for name in names})
     data, task = open_dataset(dataset, home=home)
     show.trained(train_clip(data, config, out, task=task), json=json)
 

@@ -73,8 +73,8 @@ class Dropout(nn.Module):
         places = torch.arange(-(-size // 2), dtype=torch.int32, device=x.device)
         bits = _mixed(keys ^ _mixed(places))  # two values in each
         values = bits.view(torch.int16)[:, :size].view(x.shape)
-        kept = values >= self.threshold - _VALUES // 2
-        return (x * kept) * (_VALUES / (_VALUES - self.threshold))
+        left_out = values < self.threshold - _VALUES // 2
+        return x.masked_fill(left_out, 0.0).mul_(_VALUES / (_VALUES - self.threshold))
 
 
 def _mixed(value: torch.Tensor) -> torch.Tensor:
