@@ -28,7 +28,7 @@ from torch import nn
 from torch.nn import functional
 
 from cliplab.priors.chance import Dropout
-from cliplab.priors.kernels import norm, swiglu
+from cliplab.priors.kernels import norm, swiglu, turned
 from cliplab.runtime.errors import UsageError
 
 DECODERS = ("autoregressive", "masked")
@@ -116,10 +116,14 @@ class Layer(nn.Module):
         self.gated = nn.Linear(width, 2 * hidden, bias=False)
         self.narrowed = nn.Linear(hidden, width, bias=False)
 
-    def forward(self, x: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-        """(B, N, W), and rotations (N, 1, D/2) complex → (B, N, W)."""
+    def forward(
+        self, x: torch.Tensor, turns: torch.Tensor, cache: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(B, N, W), and rotations (N, 1, D/2, 2) → (B, N, W); keys, values stay in the cache."""
         q, k, v = self.queries_keys_values(x, turns)  # each (B, N, H, D)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+        if cache is not None:
+            cache[:, :, : x.shape[1]] = torch.cat((k, v), dim=1)  # (B, 2H, ..., D)
         seen = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.after(x, seen.transpose(1, 2).flatten(2))
 
@@ -129,9 +133,7 @@ class Layer(nn.Module):
         """Give queries and keys, normed and turned, and values: (..., H, D) each."""
         heads = self.qkv(norm(x)).view(*x.shape[:-1], 3 * self.heads, -1)  # (..., 3H, D)
         qk, v = heads.split((2 * self.heads, self.heads), dim=-2)
-        pairs = torch.view_as_complex(norm(qk.float()).view(*qk.shape[:-1], -1, 2))
-        turned = torch.view_as_real(pairs * (turns * self.gains)).flatten(-2).to(v.dtype)
-        q, k = turned.chunk(2, dim=-2)
+        q, k = turned(norm(qk.float()), turns * self.gains[..., None]).to(v.dtype).chunk(2, dim=-2)
         return q, k, v
 
     def after(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
@@ -212,9 +214,8 @@ class PriorNetwork(nn.Module):
         else:
             x = torch.cat((prefix, norm(self.tokens(tokens[:, :-1]) + self.places[1:])), dim=1)
         x = self.thinned(x)
-        turns = torch.view_as_complex(self.turns)
         for layer in self.layers:
-            x = layer(x, turns)
+            x = layer(x, self.turns)
         logits: torch.Tensor = self.head(norm(x[:, -self.sizes.tokens :]))
         return logits
 
