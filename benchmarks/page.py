@@ -2,9 +2,9 @@
 
 Makes a run of 345 classes and 50,000 predictions of two classifiers with pictures of noise, writes
 its page, and opens it from disk in the system's Chromium. Printed: seconds until the numbers can be
-read (DOM ready), until the first chart is drawn, and until the page is at rest; the processor time
-of all of the browser beside them, since on a busy machine the clock tells of its neighbours; size of
-file and pictures. The page is to open in under 3 s.
+read (DOM ready), until the first chart is drawn, and until the page is at rest; beside them the
+browser's processor time, since on a busy machine the clock tells of its neighbours; the size of the
+file and of its pictures. The page is to open in under 3 s.
 
     python benchmarks/page.py [--classes 345] [--pictures 50000] [--keep FILE]
 """
