@@ -53,8 +53,8 @@ types: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate.py
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
-	@echo "docs/_build/index.html"
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 bench: $(DEV_STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
