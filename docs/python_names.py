@@ -74,7 +74,7 @@ def _entry(name: str) -> Iterator[str]:
     yield f"### {name}"
     yield ""
     yield "```{eval-rst}"
-    yield f".. {kind}:: {found.__module__}.{found.__qualname__}"
+    yield f".. {kind}:: cliplab.{name}"
     if kind == "autoclass" and (own := ", ".join(_methods(found))):
         yield f"   :members: {own}"
     yield "```"
