@@ -7,10 +7,10 @@ allocator as it comes. All see the same pictures of noise, in batches of the sam
 threads.
 
 Peak memory a picture is the slope of a process's peak resident memory over the batch, from two
-fresh processes of a few steps, so that what does not grow with the batch cancels out. cliplab does the
-whole batch at once there: smaller micro-batches, which would save more, are left out. Throughput is
-the median of rounds in which the sides take turns, each in a process of its own; ratios are of wall
-clock, and of processor time, which says more where other programs are running.
+fresh processes of a few steps, so that what does not grow with the batch cancels out. cliplab does
+the whole batch at once there: smaller micro-batches, which would save more, are left out.
+Throughput is the median of rounds in which the sides take turns, each in a process of its own;
+ratios are of wall clock, and of processor time, which says more where other programs are running.
 
     python benchmarks/tokenizer.py [--dalle] [--rounds 5] [--seconds 3] [--threads 1]
 
