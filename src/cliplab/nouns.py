@@ -1,4 +1,4 @@
-"""The types that cross a boundary between stages; the lowest layer, imported by all.
+"""The types that cross a boundary between stages; imported by all stages.
 
 Those of the second river, from pixels to drawings, stand in `drawing_nouns` and are found here too.
 
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from cliplab import display
 from cliplab.drawing_nouns import ImageTokenizer as ImageTokenizer
 from cliplab.drawing_nouns import Pixels as Pixels
 from cliplab.drawing_nouns import Prior as Prior
@@ -127,7 +128,7 @@ class PixelSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(display.DatasetInNotebook):
     """Labelled pictures with stable ids, tasks and splits; the pictures themselves stay on disk."""
 
     name: str  # as the user names it, without the task: "photos/", "digits", "hf:owner/name"
@@ -213,7 +214,7 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(display.EmbeddingsInNotebook):
     """Vectors of a data set's pictures, with their labels and the identity of what made them."""
 
     ids: np.ndarray  # (N,) str objects
@@ -229,7 +230,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class Predictions(display.PredictionsInNotebook):
     """What a classifier says of M pictures."""
 
     ids: np.ndarray  # (M,) str objects
@@ -289,7 +290,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(display.RecordInNotebook):
     """One evaluation, as `record.json` holds it: plain JSON types in the shape of the schema."""
 
     data: Mapping[str, Any]

@@ -9,7 +9,7 @@ import cliplab
 
 PACKAGE = Path(cliplab.__file__).parent
 LEVELS = [
-    {"drawing_nouns"},
+    {"display", "drawing_nouns"},
     {"nouns"},
     {"runtime"},
     {"metrics", "pictures"},
@@ -19,10 +19,11 @@ LEVELS = [
     {"classifiers", "report"},
     {"lesson", "few_shot", "conditions"},
     {"protocol"},
-    {"retrieval"},
-    {"evaluation", "classification", "reconstruction", "audit", "drawing", "prior_training"},
-    {"suite", "transfer", "demo"},
-    {"reproduction"},
+    {"retrieval", "drawing_requests", "drawings"},
+    {"evaluation", "classification", "reconstruction", "audit"}
+    | {"drawing", "prior_training", "matchup"},
+    {"suite", "transfer", "demo", "kept_drawings"},
+    {"reproduction", "drawing_evaluation"},
     {"cli"},
     {"__main__"},
 ]
