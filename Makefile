@@ -53,11 +53,11 @@ types: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate.py
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
-	@echo "docs/_build/index.html"
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 bench: $(DEV_STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build docs/notebooks build dist .pytest_cache .mypy_cache .ruff_cache

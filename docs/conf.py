@@ -46,6 +46,7 @@ html_theme_options = {
     "footer_start": [],
     "footer_end": [],
     "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc"], "explanation/other_tools": []},  # wide
     "navigation_with_keys": False,
 }
 

@@ -10,6 +10,7 @@ alone. Each is under 300 kB.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).resolve().parent / "pictures"
 LARGEST = 300_000  # bytes
 WINDOW = {"width": 1200, "height": 1150}  # pixels of the page that are shown
 WORDS = ("a cat", "a bicycle", "a house", "a fish")
@@ -31,14 +32,14 @@ def page() -> Path:
     import cliplab
 
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    with tempfile.TemporaryDirectory() as place:
-        here = Path(place)
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        here = Path("home")
         digits, _task = cliplab.open_dataset("digits", home=here)
         tower = cliplab.ContrastiveConfig(device="cpu")
-        clip = cliplab.train_clip(digits, tower, here / "tiny-clip")
-        config = cliplab.EvaluateConfig(device="cpu", home=here, out=here / "run")
+        clip = cliplab.train_clip(digits, tower, "tiny-clip")
+        config = cliplab.EvaluateConfig(device="cpu", home=here, out="run")
         cliplab.evaluate(digits, clip, config)
-        report = here / "run" / "report.html"
+        report = Path("run", "report.html")
         with sync_playwright() as play:
             chromium = play.chromium.launch(executable_path=browser)
             tab = chromium.new_page(viewport=WINDOW)

@@ -6,11 +6,10 @@ python recipes/sketch_clip.py DATA OUT
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from cliplab import ContrastiveConfig, Dataset, open_dataset, train_clip
-from cliplab.datasets.sketch_captions import caption_sketches
+from cliplab import ContrastiveConfig, open_dataset, train_clip
+from cliplab.datasets.sketch_captions import with_wordings
 
 
 def config() -> ContrastiveConfig:
@@ -21,11 +20,11 @@ def config() -> ContrastiveConfig:
     two layers, width 64 (`encoders/sketch.json`). The loss takes every caption of a drawing's class
     for right (Yang et al. 2022), since a batch of 128 has each of 29 classes several times.
 
-    Data: `bitmaps_28px_29classes.npz`, 53,000 training drawings; the rest are held out.
+    Data: `bitmaps_28px_29classes.npz`, 53,157 training drawings; the rest are held out.
 
     Cost: 0.46 million parameters; about 10 minutes of one core of a 2.5 GHz machine, 1 GB.
 
-    Expected: zero-shot top-1 on the held-out drawings 88 %.
+    Expected: zero-shot top-1 on the held-out drawings 88.9 % [88.1, 89.6].
 
     Command: `python recipes/sketch_clip.py DATA OUT`; killed and run again, it goes on.
     """
@@ -41,13 +40,6 @@ def config() -> ContrastiveConfig:
     )
 
 
-def with_captions(dataset: Dataset, task: str) -> Dataset:
-    """Give the data set with its classes in many wordings, to train on."""
-    label = dataset.task(task)
-    prompts = caption_sketches(label.class_names)
-    return replace(dataset, tasks={**dataset.tasks, task: replace(label, prompts=prompts)})
-
-
 def main() -> None:
     """Train; the data and the folder are the arguments."""
     parser = argparse.ArgumentParser(description=(config.__doc__ or "").splitlines()[0])
@@ -55,7 +47,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder of the encoder")
     given = parser.parse_args()
     dataset, task = open_dataset(given.data)
-    train_clip(with_captions(dataset, task), config(), given.out, task=task)
+    train_clip(with_wordings(dataset, task), config(), given.out, task=task)
 
 
 if __name__ == "__main__":

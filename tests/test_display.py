@@ -119,6 +119,15 @@ def test_a_record_of_another_kind_shows_its_plain_entries():
     assert text == "recordkindtokenizerseed3"
 
 
+def test_a_record_of_a_tokenizer_shows_what_was_measured():
+    measures = {"l1": {"value": 0.03125, "low": 0.03, "high": 0.0325}, "more": 2}
+    unscored = {"psnr": {"value": None, "low": None, "high": None}}
+    distances = {"reconstruction": measures, "<b>": unscored}
+    text = _text(Record({"kind": "tokenizer", "distances": distances}))
+    assert "distances · reconstruction · l10.031250.03 to 0.0325" in text
+    assert "distances · <b> · psnr––" in text
+
+
 def test_many_classes_are_cut_and_counted():
     text = _text(_record([f"class {n}" for n in range(450)]))
     assert "class 399" in text

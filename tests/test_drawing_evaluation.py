@@ -25,7 +25,7 @@ def real(number: int) -> np.ndarray:
 
 
 def noised(number: int) -> np.ndarray:
-    noise = np.random.default_rng(number).normal(0, 60, (N, 8, 8))
+    noise = np.random.default_rng(number).normal(0, 120, (N, 8, 8))
     return np.clip(real(number) + noise, 0, 255)
 
 
@@ -54,6 +54,7 @@ def quick():
     patch = pytest.MonkeyPatch()
     patch.setattr(drawing_evaluation, "RECOGNIZER_STEPS", 150)
     patch.setattr(drawing_evaluation, "TAUGHT_STEPS", 40)
+    patch.setattr(drawing_evaluation, "DRAWS", 100)
     yield
     patch.undo()
 
@@ -173,8 +174,7 @@ class Hand:
         return digit_pixels(number, "test", n)[:, None]
 
 
-def test_what_draws_is_asked_for_the_classes_that_both_know(digits, place, monkeypatch):
-    monkeypatch.setattr(drawing_evaluation, "RECOGNIZER_STEPS", 150)
+def test_what_draws_is_asked_for_the_classes_that_both_know(digits, place):
     with pytest.raises(KeyboardInterrupt):
         evaluate_drawings(Hand(dies_at="two"), digits, config(place, "hand", n=5))
     hand = Hand()

@@ -75,13 +75,15 @@ def test_tokens_and_lessons_belong_together(digits, tokenizer, tmp_path, monkeyp
     pixels = digits.source.pixels(digits.rows("digit", TRAIN)[:500])
     expected = {tokenizer.encode(one[None, None])[0].tobytes() for one in pixels}
     labels = digits.labels["digit"]
-    found = {grid.astype(np.int64).tobytes(): start for grid, start in zip(
-        lessons.tokens, lessons.start, strict=True)}  # fmt: skip
+    found: dict[bytes, set[int]] = {}  # a digit's tokens may be another's too
+    for grid, start in zip(lessons.tokens, lessons.start, strict=True):
+        found.setdefault(grid.astype(np.int64).tobytes(), set()).add(int(start))
+    assert sum(len(starts) == 1 for starts in found.values()) > 0.9 * len(found)
     assert sum(key in found for key in expected) > 0.75 * len(expected)
     for row in digits.rows("digit", TRAIN)[:200]:
         key = tokenizer.encode(digits.source.pixels([row])[:, None])[0].tobytes()
         if key in found:
-            assert found[key] == labels[row]
+            assert labels[row] in found[key]
 
 
 def test_too_little_memory_is_refused_before_tokens_are_made(

@@ -58,7 +58,6 @@ _HOMES = {
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
-    "Prior": "nouns",
     "Embeddings": "nouns",
     "Predictions": "nouns",
     "Record": "nouns",

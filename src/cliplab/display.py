@@ -11,7 +11,7 @@ The lowest layer, beneath the nouns; imports nothing of ours.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 NOT_SCORED = "–"
@@ -78,9 +78,8 @@ def bar_html(value: float | None, low: float | None = None, high: float | None =
 
 def record_html(data: Mapping[str, Any]) -> str:
     """Give a record: what was measured, a row for each classifier, and a bar for each class."""
-    if "dataset" not in data or "encoder" not in data:
-        told = ((name_html(k), name_html(v)) for k, v in data.items() if _plain(v))
-        return table_html(("record", ""), told, names=2)
+    if "encoder" not in data:
+        return _of_another_kind(data)
     dataset, encoder = data["dataset"], data["encoder"]
     head = (
         f"<p><b>{name_html(dataset['name'])}</b> ({name_html(dataset['task'])}) seen by "
@@ -249,6 +248,36 @@ def _retrieval(metrics: Mapping[str, Any]) -> str:
         for key, m in metrics.items()
     ]
     return table_html(("retrieval", "", "%"), rows, names=2)
+
+
+def _of_another_kind(data: Mapping[str, Any]) -> str:
+    """Give the record of a tokenizer, or of drawings: its plain entries, and all its measures."""
+    told = [(name_html(key), name_html(value)) for key, value in data.items() if _plain(value)]
+    measured = [
+        (" · ".join(map(name_html, path)), _number(one["value"]), _number(one["low"], one["high"]))
+        for path, one in _measures(data)
+    ]
+    tables = table_html(("record", ""), told, names=2)
+    if measured:
+        tables += table_html(("measured", "", "95 % interval"), measured)
+    return f"<div>{tables}</div>"
+
+
+def _measures(data: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Give each measure of a record with the names on the way to it."""
+    for key, value in data.items():
+        if not isinstance(value, Mapping):
+            continue
+        if set(value) == {"value", "low", "high"}:
+            yield (*path, key), value
+        else:
+            yield from _measures(value, (*path, key))
+
+
+def _number(*values: float | None) -> str:
+    if any(value is None for value in values):
+        return NOT_SCORED
+    return " to ".join(f"{value:.4g}" for value in values)
 
 
 def _with_interval(measure: Mapping[str, Any] | None) -> str:

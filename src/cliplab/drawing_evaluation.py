@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 RECOGNIZER_STEPS = 2_000  # of the recogniser that judges: within two minutes of a core at 28 pixels
 TAUGHT_STEPS = 600  # of each of the two classifiers that learn from as few pictures as are drawn
+DRAWS = 1_000  # resamples of the intervals
 PAIRS = 20  # closest pairs that are listed
 
 
@@ -134,7 +135,7 @@ def evaluate_drawings(
         clock("recognizer")
         judged, neighbour = _judge(matchup, recognizer, config, run, identity)
         clock("judging")
-        scores = score_drawings(judged, seed=config.seed)
+        scores = score_drawings(judged, seed=config.seed, draws=DRAWS)
         clock("scoring")
         parts = _Parts(run, identity, drawings, drawn, dataset, matchup, recognizer, neighbour)
         return _write(parts, scores, clock, config)

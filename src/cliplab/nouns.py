@@ -1,5 +1,7 @@
 """The types that cross a boundary between stages; imported by all stages.
 
+Those of the second river, from pixels to drawings, stand in `drawing_nouns` and are found here too.
+
 Legend of letters, used in shapes throughout the project: N pictures, M scored pictures, C classes,
 D width of the joint space, F width of the features before the projection, B batch, H W pixels,
 T text tokens, K codes of an image tokenizer, h w its token grid.
@@ -17,10 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from cliplab import display
-from cliplab.contracts import ImageTokenizer as ImageTokenizer
-from cliplab.contracts import Pixels as Pixels
-from cliplab.contracts import Prior as Prior
-from cliplab.contracts import Recognizer as Recognizer
+from cliplab.drawing_nouns import ImageTokenizer as ImageTokenizer
+from cliplab.drawing_nouns import Pixels as Pixels
+from cliplab.drawing_nouns import Prior as Prior
+from cliplab.drawing_nouns import Recognizer as Recognizer
 
 if TYPE_CHECKING:
     import torch

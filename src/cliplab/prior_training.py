@@ -13,7 +13,7 @@ from cliplab.nouns import TRAIN, Dataset, digest_of
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.storage import home as home_of
 from cliplab.tokenizers.pixel_stream import evenly
-from cliplab.training.memory import return_freed_memory
+from cliplab.training.memory import return_freed_memory_once
 
 if TYPE_CHECKING:
     from cliplab.nouns import Encoder
@@ -95,12 +95,12 @@ def train_prior(
     subject.check(rows)
     sizes = sizes_of(resolve(config), tokenizer.codes, tokenizer.grid, subject.width)
     refuse_too_little(config, sizes)
-    return_freed_memory()  # of what is read and encoded before the training
     shown = subject.shown(np.concatenate([rows, held_out]))
     made = tokenize_dataset(
         dataset, tokenizer, home=subject.home, workers=config.workers, on_bad=config.on_bad
     )
     tokens = read_tokens(made.folder)
+    return_freed_memory_once()  # of reading and encoding, before the training is planned
     return train_on_lessons(
         _lessons(dataset, tokens, shown, rows),
         _lessons(dataset, tokens, shown, held_out),

@@ -27,7 +27,7 @@ from tests.docs.documents import (
 PATH = re.compile(
     r"`((?:src|tests|docs|benchmarks|recipes|notebooks|\.ci)/[\w./-]*|[\w]+\.(?:md|txt|toml))`"
 )
-MADE_BY_RUNS = {"docs/_build"}
+MADE_BY_RUNS = {"docs/_build/html"}
 MADE_BY_READERS = {"names.txt"}
 RUN = ("python", "bash")  # languages of blocks that are run, in the order in which they stand
 

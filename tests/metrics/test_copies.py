@@ -70,6 +70,7 @@ def test_moves_are_those_by_a_pixel():
     assert (found[:, 4] == one[:, 0]).all()
     assert (found[:, 0, 1:, 1:] == one[:, 0, :-1, :-1]).all()
     assert (found[:, 0, 0, 1:] == one[:, 0, 0, :-1]).all()  # the edge is repeated
+    assert moved(pictures(0, 6)).shape == (0, 9, 36)
 
 
 def test_large_pictures_are_averaged():

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cliplab.datasets.drawings import PROMPTS
 from cliplab.datasets.words import SHIPPED, read_words
-from cliplab.nouns import Prompts
+from cliplab.nouns import Dataset, Prompts
 
 NAME = "wordings of drawings"
 KINDS = (
@@ -121,6 +122,13 @@ def caption_sketches(class_names: Sequence[str]) -> Prompts:
     called = {_alike(k): v for k, v in read_words(SHIPPED / "domainnet.label.words.txt").items()}
     texts = {name: wordings(name, called.get(_alike(name), f"a {name}")) for name in class_names}
     return Prompts(NAME, ("{}",), texts)
+
+
+def with_wordings(dataset: Dataset, task: str) -> Dataset:
+    """Give the data set with the wordings of its classes in place of the task's prompts."""
+    label = dataset.task(task)
+    prompts = caption_sketches(label.class_names)
+    return replace(dataset, tasks={**dataset.tasks, task: replace(label, prompts=prompts)})
 
 
 def _alike(name: str) -> str:

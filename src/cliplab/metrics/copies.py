@@ -69,17 +69,20 @@ def averaged(pictures: UInt8[np.ndarray, "B C H W"]) -> Float[np.ndarray, "B C h
 
 def as_rows(pictures: UInt8[np.ndarray, "B C H W"]) -> Float[np.ndarray, "B F"]:
     """Give pictures as the vectors that `Nearest` looks for, in 0..1."""
-    return averaged(pictures).reshape(len(pictures), -1) / 255
+    small = averaged(pictures)
+    return small.reshape(len(small), int(np.prod(small.shape[1:]))) / 255
 
 
 def moved(pictures: UInt8[np.ndarray, "B C H W"]) -> Float[np.ndarray, "B S F"]:
     """Give each picture moved by up to `SHIFT` pixels each way, in 0..1; the edge is repeated."""
     small = averaged(pictures)
-    height, width = small.shape[2:]
+    n, channels, height, width = small.shape
     wide = np.pad(small, ((0, 0), (0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)), mode="edge")
     moves = range(2 * SHIFT + 1)
     found = [
-        wide[:, :, down : down + height, right : right + width].reshape(len(pictures), -1)
+        wide[:, :, down : down + height, right : right + width].reshape(
+            n, channels * height * width
+        )
         for down in moves
         for right in moves
     ]

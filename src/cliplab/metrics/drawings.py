@@ -263,12 +263,10 @@ def _mean(known: Sequence[np.ndarray]) -> float:
 
 
 def _mean_draws(known: Sequence[np.ndarray], seed: int, draws: int) -> np.ndarray:
-    """(R,) means over classes of means over each class's resampled pictures."""
-    found = [
-        resampled_means(values[:, None].astype(np.float64), seed=_seed(seed, number), draws=draws)
-        for number, values in enumerate(known)
-    ]
-    return np.asarray(np.mean(found, axis=0)[:, 0])
+    """(R,) means over classes of the shares of each class's pictures, resampled."""
+    generator = np.random.default_rng(seed)
+    found = [generator.binomial(len(one), one.mean(), size=draws) / len(one) for one in known]
+    return np.asarray(np.mean(found, axis=0))
 
 
 def _rated(drawn: Sequence[np.ndarray], real: Sequence[np.ndarray], seed: int, draws: int) -> Rated:

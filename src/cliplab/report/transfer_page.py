@@ -19,7 +19,7 @@ from cliplab.runtime.storage import read_json, write_bytes
 
 PLAN = "transfer.json"  # in the folder of a transfer
 FORMAT_VERSION = 1
-HEAT = [[i / 3, f"var(--heat-{i})"] for i in range(4)]
+TINTS = [[0, "var(--heat-0)"], [1, "var(--heat-soft)"]]  # light enough for numbers upon them
 
 
 class TransferCell(NamedTuple):
@@ -111,12 +111,13 @@ def _matrix(domains: Sequence[str], cells: Sequence[TransferCell], classifier: s
         "type": "heatmap",
         "z": [[None if share is None else 100 * share for share in row] for row in shares],
         "text": [[percent(share) for share in row] for row in shares],
-        "texttemplate": "%{text}", "colorscale": HEAT, "xgap": 2, "ygap": 2,
+        "texttemplate": "%{text}", "textfont": {"color": "var(--ink)"},
+        "colorscale": TINTS, "xgap": 2, "ygap": 2,
         "colorbar": {"title": {"text": "top-1, %"}, "thickness": 10, "len": 0.7,
                      "outlinewidth": 0},
-        "hovertemplate": [
+        "hoverinfo": "text", "hovertext": [
             [f"{label(row or ZERO_SHOT)} → {label(column)}<br>"
-             f"{with_interval(top1[row, column])} %<extra></extra>" for column in domains]
+             f"{with_interval(top1[row, column])} %" for column in domains]
             for row in rows
         ],
     }  # fmt: skip

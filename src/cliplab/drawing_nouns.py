@@ -1,6 +1,7 @@
-"""What is asked of those who draw: pixels, tokenizers, recognisers and priors, as contracts.
+"""The types that cross a boundary on the way from pixels to drawings; `nouns` has them too.
 
-`nouns` gives them too, so that all types that cross a boundary come from one place.
+Letters: B batch, C channels, H W pixels, K codes of a vocabulary, h w a grid of tokens, E width of
+a condition, F width of features.
 """
 
 from __future__ import annotations
