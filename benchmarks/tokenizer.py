@@ -1,16 +1,16 @@
-"""Training a tokenizer: pictures a second and peak memory a picture, beside two others, in one run.
+"""Training a tokenizer: pictures a second and peak memory a picture, beside two others.
 
-Beside DALLE-pytorch's `DiscreteVAE` (1.6.6, in an environment that `dalle_pytorch_peer.py` makes) at
-the same size, tokens, vocabulary and about as many parameters; and beside DALL-E's own networks
+Beside DALLE-pytorch's `DiscreteVAE` (1.6.6, in an environment that `dalle_pytorch_peer.py` makes)
+at the same size, tokens, vocabulary and about as many parameters; and beside DALL-E's own networks
 trained plainly, as one would write it: PyTorch's Gumbel-softmax, AdamW, nothing recomputed, the
 allocator as it comes. All see the same pictures of noise, in batches of the same size, on as many
 threads.
 
-Peak memory a picture is the slope of a process's peak resident memory over the batch, from two fresh
-processes of a few steps, so that what does not grow with the batch cancels out. cliplab does the
-whole batch at once there: smaller micro-batches, which would save more, are left out. Throughput is
-the median of rounds in which the sides take turns, each in a process of its own; ratios are of wall
-clock, and of processor time, which says more where other programs are running.
+Peak memory a picture is the slope of a process's peak resident memory over the batch, from two
+fresh processes of a few steps, so that what does not grow with the batch cancels out. cliplab does
+the whole batch at once there: smaller micro-batches, which would save more, are left out.
+Throughput is the median of rounds in which the sides take turns, each in a process of its own;
+ratios are of wall clock, and of processor time, which says more where other programs are running.
 
     python benchmarks/tokenizer.py [--dalle] [--rounds 5] [--seconds 3] [--threads 1]
 

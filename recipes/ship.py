@@ -1,6 +1,6 @@
 """Takes folders that trainings left, and writes them as those that come with cliplab.
 
-python recipes/ship.py [--clip FOLDER] [--tokenizer FOLDER]
+python recipes/ship.py [--clip FOLDER] [--tokenizer FOLDER] [--prior FOLDER] [--prior-masked FOLDER]
 
 Weights become float16, a table of tokens is cut down to the rows in use, and what the notes say of
 one machine (paths) is left out. A prior must be trained on the shipped tokenizer and encoder, since
@@ -19,6 +19,7 @@ from typing import Any
 import cliplab
 from cliplab.encoders import trained
 from cliplab.encoders.weights import read_checkpoint
+from cliplab.priors.saved import read_prior, save_prior
 from cliplab.runtime.errors import CliplabError, DataError, UsageError
 from cliplab.runtime.storage import read_json
 from cliplab.tokenizers.saved import read_about, read_tokenizer, save_tokenizer
@@ -53,9 +54,19 @@ def ship_tokenizer(folder: Path, out: Path) -> None:
     save_tokenizer(out, made.model, made.recipe, portable(about), half=True)
 
 
+def ship_prior(folder: Path, out: Path) -> None:
+    """Write a prior (`cliplab train prior`) with float16 weights, trained on what ships with it."""
+    made = read_prior(folder)
+    about = {key: value for key, value in made.about.items() if not key.endswith("_name")}
+    del about["sizes"]
+    save_prior(out, made.network, made.sizes, portable(about), half=True)
+
+
 KINDS: Mapping[str, Callable[[Path, Path], None]] = {
     "clip": ship_encoder,
     "tokenizer": ship_tokenizer,
+    "prior": ship_prior,
+    "prior-masked": ship_prior,
 }
 """What can be shipped, by the name of its folder."""
 
