@@ -55,6 +55,7 @@ _HOMES = {
     "train_prior": "prior_training",
     "load_prior": "priors.opening",
     "draw": "drawing",
+    "DrawConfig": "drawing_requests",
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
@@ -65,12 +66,12 @@ _HOMES = {
 
 _FURTHER = {  # found here too, though not among the names to begin with
     "Drawings": "drawings",
+    "Prior": "nouns",
     "EvaluateConfig": "protocol",
     "TokenizerConfig": "tokenizers.config",
     "ClassifyConfig": "classification",
     "ContrastiveConfig": "encoders.contrastive",
     "PriorConfig": "priors.config",
-    "DrawConfig": "drawing_requests",
     "LinearProbe": "classifiers.estimator",
     "compare_runs": "report.compare",
 }
