@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,10 +100,21 @@ def open_artist(config: DrawConfig) -> Artist:
     from cliplab.tokenizers.opening import load_tokenizer
 
     prior = load_prior(config.prior, decoder=config.decoder, device=config.device)
-    name = config.tokenizer or str(prior.about.get("tokenizer_name", QUICKDRAW))
+    name = config.tokenizer or _trained_with(prior, "tokenizer")
     tokenizer = load_tokenizer(name, device=config.device, home=config.home)
     refuse_misfit(prior, tokenizer)
     return Artist(prior, tokenizer, _encoder_of(prior, config))
+
+
+def _trained_with(prior: SavedPrior, part: str) -> str:
+    """Name the tokenizer or the encoder that a prior was trained with, as its folder tells."""
+    name = str(prior.about.get(f"{part}_name", QUICKDRAW))
+    if Path(name).is_absolute() and not Path(name).is_dir():
+        raise UsageError(
+            f"The prior {prior.name} was trained with the {part} {name}, which is not there any "
+            f"more. Say where it is: --{part} FOLDER."
+        )
+    return name
 
 
 def _encoder_of(prior: SavedPrior, config: DrawConfig) -> Encoder | None:
@@ -116,7 +128,7 @@ def _encoder_of(prior: SavedPrior, config: DrawConfig) -> Encoder | None:
                 "out, or draw with one that was trained by --condition text."
             )
         return None
-    name = config.encoder or str(prior.about.get("encoder_name", QUICKDRAW))
+    name = config.encoder or _trained_with(prior, "encoder")
     encoder = load_encoder(name, device=config.device)
     if prior.encoder.get("weights") != encoder.identity.get("weights"):
         raise UsageError(
@@ -175,8 +187,6 @@ def _reranked(groups: Sequence[Group], n: int, config: DrawConfig) -> list[Group
     A published encoder sees ink on white paper, as its pictures were; one that was trained here
     sees the drawings as its own data set has them.
     """
-    from pathlib import Path
-
     from cliplab.embeddings.agreement import agreement
     from cliplab.encoders.open_clip import load_encoder
 

@@ -170,7 +170,7 @@ def test_flags_equal_fields():
     beside = {
         evaluate: {"datasets", "encoder", "csv", "all_classes", "json"},
         classify: {"images", "csv", "json"},
-        audit: {"dataset", "encoder", "csv", "json"},
+        audit: {"dataset", "encoder", "csv", "report", "json"},
         clip: {"dataset", "out", "home", "json"},
         tokenizer: {"dataset", "out", "evaluate", "json"},
         draw: {"texts", "n", "out", "scale", "json"},
@@ -202,6 +202,7 @@ def test_every_command_prints_one_json_value_and_nothing_else(cliplab, photos, t
     calls = {
         "evaluate": (photos, "-e", tiny_clip, "--out", "runs/a"),
         "compare": ("a",),
+        "report": ("a",),
         "transfer": (photos, other, "-e", tiny_clip),
         "audit": (photos, "-e", tiny_clip),
         "runs": (),

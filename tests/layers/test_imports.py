@@ -9,6 +9,7 @@ import cliplab
 
 PACKAGE = Path(cliplab.__file__).parent
 LEVELS = [
+    {"display", "contracts"},
     {"nouns"},
     {"runtime"},
     {"metrics", "pictures"},

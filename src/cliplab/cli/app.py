@@ -38,6 +38,7 @@ def register() -> None:
         embed,
         encoders,
         evaluate,
+        report,
         runs,
         train,
         transfer,
@@ -52,6 +53,7 @@ def register() -> None:
     app.command(rich_help_panel=SEE)(evaluate.evaluate)
     app.command(rich_help_panel=SEE)(classify.classify)
     app.command(rich_help_panel=SEE)(compare.compare)
+    app.command(rich_help_panel=SEE)(report.report)
     app.command(rich_help_panel=SEE)(transfer.transfer)
     app.command(rich_help_panel=SEE)(audit.audit)
     app.command(rich_help_panel=SEE)(reproducing.reproduce)

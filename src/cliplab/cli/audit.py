@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cliplab.cli import options, show
+from cliplab.cli import options, show, show_page
 from cliplab.nouns import DEFAULT_ENCODER
 
 
@@ -47,27 +47,32 @@ def audit(
             rich_help_panel=options.OUTPUT,
         ),
     ] = Path("review.csv"),
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report",
+            help="Write the page to look at beside the list, as review.html; --no-report does not.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = True,
     json: options.Json = False,
 ) -> None:
     """Find suspected wrong labels, duplicates, unreadable and odd pictures, and small classes.
 
     Nothing is changed: what was found is written to review.csv, the most doubtful of each kind
-    first.
+    first; review.html beside it shows the pictures.
     """
+    given = dict(locals())  # options are named as the fields are
     from cliplab import audit as auditing
+    from cliplab.report.audit_page import write_audit_page
+    from cliplab.report.page import no_condition
 
-    config = auditing.AuditConfig(
-        threshold=threshold,
-        features=features,
-        weights=weights,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-        workers=workers,
-        seed=seed,
-        max_pixels=max_pixels,
-        home=home,
-    )
-    found = auditing.audit(dataset, encoder, config)
+    found = auditing.audit(dataset, encoder, options.filled(auditing.AuditConfig, given))
     auditing.write_review(csv, found)
+    page = csv.with_suffix(".html")
+    if report:
+        with no_condition(again=f"cliplab audit {dataset}"):
+            write_audit_page(page, dataset, found._asdict(), home=home)
     show.audit(found, csv, json=json)
+    if report:
+        show_page.pages([page], json=json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cliplab.cli import options, show
+from cliplab.cli import options, show, show_page
 
 
 def demo(
@@ -26,4 +26,6 @@ def demo(
     """
     from cliplab.demo import demo as demonstrate
 
-    show.demonstration(demonstrate(out, home=home, told=show.line(json)), json=json)
+    made = demonstrate(out, home=home, told=show.line(json))
+    show.demonstration(made, json=json)
+    show_page.pages([made.record.run / "report.html"], json=json)
