@@ -62,7 +62,8 @@ KINDS: Mapping[str, Callable[[Path, Path], None]] = {
 
 def portable(notes: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of notes the format, which the writer states, and folders of a machine."""
-    found = {key: value for key, value in notes.items() if key != "format_version"}
+    left_out = ("format_version", "tokenizer_name", "encoder_name")
+    found = {key: value for key, value in notes.items() if key not in left_out}
     if "data_set" in found:
         found["data_set"] = Path(found["data_set"]).name
     return found

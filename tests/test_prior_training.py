@@ -46,6 +46,7 @@ def test_words_become_drawings(digits, tokenizer, toy_encoder, tmp_path):
     assert prior.about["n_train"] == 1438
     assert prior.about["bits_a_drawing"]["n"] == 359
     assert prior.about["data_set"] == "digits"
+    assert prior.about["tokenizer_name"] == str(Path(tokenizer.name).absolute())
     asked = toy_encoder.encode_texts(["a three", "a four"])
     tokens = prior.sample(asked / np.linalg.norm(asked, axis=1, keepdims=True), seed=0)
     assert tokenizer.decode(tokens).shape == (2, 1, 8, 8)

@@ -64,13 +64,10 @@ def clip(
     `cliplab evaluate DATASET --encoder OUT`.
     """
     given = {**locals(), "prompt": tuple(prompt or ())}  # options are named as the fields are
-    from dataclasses import fields
-
     from cliplab.datasets.family import open_dataset
     from cliplab.encoders.contrastive import ContrastiveConfig, train_clip
 
-    names = [field.name for field in fields(ContrastiveConfig)]
-    config = ContrastiveConfig(**{name: given[name] for name in names})
+    config = options.filled(ContrastiveConfig, given)
     data, task = open_dataset(dataset, home=home)
     show.trained(train_clip(data, config, out, task=task), json=json)
 
@@ -109,15 +106,13 @@ def tokenizer(
     the record is OUT/evaluation/record.json.
     """
     given = dict(locals())  # options are named as the fields are
-    from dataclasses import fields
-
     from cliplab.datasets.family import open_dataset
     from cliplab.reconstruction import EvaluateTokenizerConfig, evaluate_held_out
     from cliplab.tokenizers.config import TokenizerConfig
     from cliplab.tokenizers.opening import load_tokenizer
     from cliplab.tokenizers.training import train_tokenizer
 
-    config = TokenizerConfig(**{field.name: given[field.name] for field in fields(TokenizerConfig)})
+    config = options.filled(TokenizerConfig, given)
     data, task = open_dataset(dataset, home=home)
     folder = train_tokenizer(data, config, out, task=task)
     record = None
@@ -166,14 +161,12 @@ def prior(
     Tokens are made once and kept. Killed and run again, it goes on to the same weights.
     """
     given = {**locals(), "prompt": tuple(prompt or ())}  # options are named as the fields are
-    from dataclasses import fields
-
     from cliplab import prior_training
     from cliplab.datasets.family import open_dataset
     from cliplab.priors.config import PriorConfig
     from cliplab.tokenizers.opening import load_tokenizer
 
-    config = PriorConfig(**{field.name: given[field.name] for field in fields(PriorConfig)})
+    config = options.filled(PriorConfig, given)
     data, task = open_dataset(dataset, home=home)
     made = load_tokenizer(tokenizer, device=device, home=home)
     asked = None

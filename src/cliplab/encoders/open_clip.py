@@ -18,6 +18,8 @@ from cliplab.encoders.weights import Checkpoint, read_checkpoint
 from cliplab.nouns import DEFAULT_ENCODER, digest_of
 from cliplab.runtime.devices import check_precision, choose_device
 from cliplab.runtime.errors import CliplabError, DataError, MissingWeights, UsageError
+from cliplab.runtime.shipped import ENCODER, shipped
+from cliplab.runtime.shipped import NAME as QUICKDRAW
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,8 +55,8 @@ def load_encoder(
     Parameters
     ----------
     name
-        OpenCLIP's `ARCH/TAG`; a bare `ARCH` with `weights`; or a folder made by
-        `cliplab train clip`.
+        OpenCLIP's `ARCH/TAG`; a bare `ARCH` with `weights`; a folder made by
+        `cliplab train clip`; or `quickdraw`, the CLIP of drawings that comes with cliplab.
     weights
         A local checkpoint: safetensors, an OpenCLIP state dict, or OpenAI's TorchScript archive,
         whose code is not run. With `ARCH/TAG` it takes the tag's activation and preprocessing;
@@ -103,6 +105,8 @@ def _blueprint(name: str, weights: Path | None) -> Blueprint:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _of_folder(name, folder, weights)
+    if name == QUICKDRAW:
+        return _of_folder(name, shipped(ENCODER), weights)
     architecture, _, tag = name.partition("/")
     if tag:
         return _of_tag(name, architecture, tag, weights)
