@@ -37,7 +37,7 @@ from cliplab.training.memory import (
     free_memory,
     held_memory,
     parse_bytes,
-    return_freed_memory,
+    return_freed_memory_if_tight,
 )
 from cliplab.training.watching import Watch, load_tensorboard, picture_grid, watching
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from cliplab.training.loop import LoopConfig
 
 CAPTIONS = ("auto", "column", "prompts")
-TIGHT = 0.6  # share of the memory stated, from which freed memory is not kept in fragments
 SHOWN = 16  # pictures in TensorBoard
 LARGEST_SCALE = math.log(100.0)  # of the logits, as in the paper (section 2.5)
 
@@ -197,8 +196,8 @@ def _job(
     cost = planning.cost_of(drawn, batch_size, len(tokens), held_memory(device), on_cpu=on_cpu)
     size = len(captioned.rows) * 3 * math.prod(built.preprocessing.size)
     found = planning.plan_training(cost, drawn, budget, batch_size, size, on_cpu=on_cpu)
-    if on_cpu and found.estimate.total > TIGHT * budget:
-        return_freed_memory()  # which takes a little time
+    if on_cpu:
+        return_freed_memory_if_tight(found.estimate.total, budget)
     plan = found.plan
     if notes := checkpoint_notes(folder / "checkpoint"):
         plan = as_begun(notes, plan, lambda begun: found.cost.of(begun).total <= budget)

@@ -23,6 +23,7 @@ from cliplab.runtime.errors import CliplabError, UsageError
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 FREE_MARGIN = 0.1  # of what is free is left alone where no memory is stated
 WORK_SPACE = 1.12  # of activations: what kernels take for themselves, and fragments
+TIGHT = 0.6  # share of the memory stated, from which freed memory is not kept in fragments
 KERNELS = 64 << 20  # bytes that kernels of new shapes are compiled to, and their buffers
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 _LARGE = 64 << 10  # bytes from which freed memory goes back at once
@@ -121,6 +122,15 @@ def forget_peak() -> None:
     """Let `peak_resident_memory` begin anew, where the system can (Linux)."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+
+
+def return_freed_memory_if_tight(total: int, budget: int) -> None:
+    """Do so where a plan is estimated to take more than `TIGHT` of what may be taken (bytes).
+
+    Every large tensor is then asked of the system anew, and a training takes half as long again.
+    """
+    if total > TIGHT * budget:
+        return_freed_memory()
 
 
 def return_freed_memory() -> None:
