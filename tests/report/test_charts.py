@@ -29,7 +29,7 @@ from cliplab.report.charts import (
 def test_a_label_is_text(name, shown):
     found = label(name)
     if shown is None:
-        assert found == f"\u2068{'x' * 27}…\u2069"
+        assert found == "x" * 27 + "…"
     else:
         assert found == shown
 
