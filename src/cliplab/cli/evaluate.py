@@ -46,30 +46,13 @@ def evaluate(
 
     config = EvaluateConfig(
         classifier=options.split_commas(classifier or ("zero_shot", "linear_probe")),
-        train_on=train_on,
-        split=split,
-        prompt=tuple(prompt or ()),
-        prompts=prompts,
-        classes=classes,
-        deduplicate=deduplicate,
-        protocol=protocol,
-        features=features,
-        normalize=normalize,
-        c=c,
-        shots=options.whole_numbers("--shots", shots or ()),
-        repeats=repeats,
-        weights=weights,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-        workers=workers,
-        seed=seed,
-        on_bad=on_bad,
-        max_pixels=max_pixels,
-        out=out,
-        report=report,
-        home=home,
-    )
+        train_on=train_on, split=split, prompt=tuple(prompt or ()), prompts=prompts,
+        classes=classes, deduplicate=deduplicate, protocol=protocol, features=features,
+        normalize=normalize, c=c, shots=options.whole_numbers("--shots", shots or ()),
+        repeats=repeats, weights=weights, device=device, precision=precision,
+        batch_size=batch_size, workers=workers, seed=seed, on_bad=on_bad, max_pixels=max_pixels,
+        out=out, report=report, home=home,
+    )  # fmt: skip
     records = evaluate_all(datasets, encoder, config, csv=csv, told=show.line(json))
     show.records(records, json=json, all_classes=all_classes)
     if report:

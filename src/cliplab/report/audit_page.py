@@ -13,7 +13,7 @@ from cliplab.report.run_view import short_name
 from cliplab.report.shelf import Shelf
 from cliplab.runtime.storage import write_bytes
 
-SHOWN = 120  # findings of a kind; the list to review has all
+SHOWN = 48  # findings of a kind; the list to review has all
 _WORDS = {
     "label": ("Suspected labels", "A probe that never saw the picture is sure of another class."),
     "duplicate": ("Duplicates", "The same file twice, or nearly the same picture."),

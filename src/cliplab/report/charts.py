@@ -62,7 +62,7 @@ def label(name: str, longest: int = LONGEST) -> str:
     if len(shown) > longest:
         shown = shown[: longest - 1] + "…"
     escaped = "".join(_MARKUP.get(c, c) for c in shown)
-    return escaped if escaped.isascii() else f"\u2068{escaped}\u2069"
+    return escaped if name.isascii() else f"\u2068{escaped}\u2069"
 
 
 def series(position: int) -> str:

@@ -49,8 +49,8 @@ def overview_of(records: Sequence[Record]) -> Overview:
 def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
     ahead = "best" if row["best"] else with_interval(_measure(row, "difference"), signed=True)
     return (
-        _subject(row), short_name(row["encoder"]), classifier_title(row["classifier"]), f"{row['n']:,}",
-        with_interval(_measure(row, "top1")), ahead, p_value(row["mcnemar_mid_p"]),
+        _subject(row), short_name(row["encoder"]), classifier_title(row["classifier"]),
+        f"{row['n']:,}", with_interval(_measure(row, "top1")), ahead, p_value(row["mcnemar_mid_p"]),
         *(with_interval(_measure(row, name)) for name in ("top5", "mean_per_class", "ece")),
         rate(row["pictures_per_second"]),
     )  # fmt: skip

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cliplab.nouns import Dataset, Record
+from cliplab.report.charts import Chart
+from cliplab.report.drawings_page import KIND, write_drawings_page
 from cliplab.report.embedding_map import read_map
-from cliplab.report.overview import overview_of
-from cliplab.report.record import Run, read_run
+from cliplab.report.found_view import found_view
+from cliplab.report.overview import Overview, overview_of
+from cliplab.report.record import Run, read_run, read_unchecked
 from cliplab.report.rendering import render
 from cliplab.report.run_pictures import run_data
 from cliplab.report.run_view import RunView, short_name, view_of
@@ -86,9 +89,7 @@ def write_page(
     overview = overview_of(records) if len(records) > 1 else None
     path = out or _place(folders)
     context = {"runs": views, "overview": overview, "records": records, "title": _title(records)}
-    data["charts"] = {c.key: c.figure for v in views for cs in v.charts.values() for c in cs}
-    if overview is not None:
-        data["charts"] |= {c.key: c.figure for c in overview.charts}
+    data["charts"] = {one.key: one.figure for one in _charts(views, overview)}
     write_bytes(path, render("run.html.jinja", context, data, shelf.addresses))
     return Page(path, tuple(v.no_pictures for v in views if v.no_pictures))
 
@@ -100,15 +101,19 @@ def write_report(
     root: Path = RUNS,
     home: Path | None = None,
 ) -> Page:
-    """Write the page of runs by name (as `find_run` takes them), or of one transfer by its folder.
+    """Write the page of runs by name, as `find_run` takes them.
 
-    The rest is as for `write_page`.
+    One of drawings or of a transfer, which is named by its folder, has a page of its own kind. The
+    rest is as for `write_page`.
     """
     if len(names) == 1:
         for folder in (Path(names[0]).expanduser(), root / names[0]):
             if (folder / PLAN).is_file():
                 return Page(write_transfer_page(folder, out), ())
-    return write_page([find_run(name, root) for name in names], out, home=home)
+    folders = [find_run(name, root) for name in names]
+    if len(folders) == 1 and read_unchecked(folders[0]).get("kind") == KIND:
+        return Page(write_drawings_page(folders[0], out, home=home), ())
+    return write_page(folders, out, home=home)
 
 
 @contextmanager
@@ -139,7 +144,10 @@ def _in_full(
     seen = read_map(run.record.run)
     made = run_data(run, seen, data, shelf, n_runs=n_left)
     view = view_of(key, run)._replace(
-        no_pictures=why, has_map=made.map is not None, n_drawn=made.n_drawn
+        no_pictures=why,
+        has_map=made.map is not None,
+        n_drawn=made.n_drawn,
+        found=found_view(key, run.record, data, shelf),
     )
     return view, {"confusion": made.confusion, "gallery": made.gallery, "map": made.map}
 
@@ -148,6 +156,14 @@ def side_by_side(records: Sequence[Record], root: Path, home: Path | None = None
     """Write the page of several runs that were made together into `root`; give its path."""
     out = root / f"report-{datetime.now():%Y%m%d-%H%M%S}.html"
     return write_page([record.run for record in records], out, home=home).path
+
+
+def _charts(views: Sequence[RunView], overview: Overview | None) -> Iterator[Chart]:
+    for view in views:
+        for charts in view.charts.values():
+            yield from charts
+        yield from view.found.charts if view.found else ()
+    yield from overview.charts if overview else ()
 
 
 def _place(folders: Sequence[Path]) -> Path:

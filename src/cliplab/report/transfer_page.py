@@ -19,7 +19,7 @@ from cliplab.runtime.storage import read_json, write_bytes
 
 PLAN = "transfer.json"  # in the folder of a transfer
 FORMAT_VERSION = 1
-HEAT = [[i / 3, f"var(--heat-{i})"] for i in range(4)]
+TINTS = [[0, "var(--heat-0)"], [1, "var(--heat-soft)"]]  # light enough for numbers upon them
 
 
 class TransferCell(NamedTuple):
@@ -51,7 +51,7 @@ def read_transfer(folder: Path) -> tuple[list[str], list[TransferCell]]:
     missing = [run for _train, _test, run in plan["cells"] if not (folder / run).is_dir()]
     if missing:
         raise DataError(f"{folder} lacks {len(missing)} cells, such as {missing[0]}. {again}")
-    cells = [TransferCell(*ends, read_record(folder / run)) for *ends, run in plan["cells"]]
+    cells = [TransferCell(a, b, read_record(folder / run)) for a, b, run in plan["cells"]]
     return plan["domains"], cells
 
 
@@ -111,12 +111,13 @@ def _matrix(domains: Sequence[str], cells: Sequence[TransferCell], classifier: s
         "type": "heatmap",
         "z": [[None if share is None else 100 * share for share in row] for row in shares],
         "text": [[percent(share) for share in row] for row in shares],
-        "texttemplate": "%{text}", "colorscale": HEAT, "xgap": 2, "ygap": 2,
+        "texttemplate": "%{text}", "textfont": {"color": "var(--ink)"},
+        "colorscale": TINTS, "xgap": 2, "ygap": 2,
         "colorbar": {"title": {"text": "top-1, %"}, "thickness": 10, "len": 0.7,
                      "outlinewidth": 0},
-        "hovertemplate": [
+        "hoverinfo": "text", "hovertext": [
             [f"{label(row or ZERO_SHOT)} → {label(column)}<br>"
-             f"{with_interval(top1[row, column])} %<extra></extra>" for column in domains]
+             f"{with_interval(top1[row, column])} %" for column in domains]
             for row in rows
         ],
     }  # fmt: skip
@@ -169,14 +170,8 @@ def _lost(domains: Sequence[str], cells: Sequence[TransferCell], classifier: str
         own = {kind: [c for c in cells if c.test == domain and _kind(c) == kind] for kind in kinds}
         others = [c.top1["value"] for c in own[kinds[1]] if c.top1["value"] is not None]
         mean = percent(sum(others) / len(others)) if others else percent(None)
-        table.append(
-            (
-                domain,
-                with_interval(own[kinds[0]][0].top1),
-                mean,
-                with_interval(own[kinds[2]][0].top1),
-            )
-        )
+        ends = [with_interval(own[kind][0].top1) for kind in (kinds[0], ZERO_SHOT)]
+        table.append((domain, ends[0], mean, ends[1]))
     told = f"What a {classifier} loses on a domain that it was not trained on."
     columns = ("tested on", "trained on itself %", "mean of the others %", "zero-shot %")
     height = 110 + 60 * len(domains)

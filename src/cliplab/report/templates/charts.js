@@ -6,7 +6,9 @@ page.charts = {
   load() {
     page.charts._loading ??= (async () => {
       if (!("DecompressionStream" in window)) return null;
-      const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (c) => c.charCodeAt(0));
+      const text = atob(document.getElementById("plotly").textContent);
+      const packed = new Uint8Array(text.length);
+      for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
       const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
       const script = document.createElement("script");
       script.textContent = await new Response(stream).text();
@@ -19,8 +21,8 @@ page.charts = {
   // Text of a chart: no markup, not too long.
   label(name, longest = 28) {
     const shown = name.length > longest ? `${name.slice(0, longest - 1)}…` : name;
-    const escaped = shown.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-    return /^[\x20-\x7e]*$/.test(escaped) ? escaped : `\u2068${escaped.replace(/[\x00-\x1f\x7f]/g, " ")}\u2069`;
+    const escaped = shown.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+    return /^[\x20-\x7e]*$/.test(name) ? escaped : `\u2068${escaped.replace(/[\x00-\x1f\x7f]/g, " ")}\u2069`;
   },
 
   // The figure with this theme's colours in place of their names.
