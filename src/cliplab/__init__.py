@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from cliplab.nouns import Encoder as Encoder
     from cliplab.nouns import ImageTokenizer as ImageTokenizer
     from cliplab.nouns import Predictions as Predictions
+    from cliplab.nouns import Prior as Prior
     from cliplab.nouns import Record as Record
+    from cliplab.prior_training import train_prior as train_prior
+    from cliplab.priors.config import PriorConfig as PriorConfig
     from cliplab.priors.opening import load_prior as load_prior
     from cliplab.protocol import EvaluateConfig as EvaluateConfig
     from cliplab.report.compare import compare_runs as compare_runs
@@ -68,6 +71,9 @@ _FURTHER = {  # found here too, though not among the names to begin with
     "ContrastiveConfig": "encoders.contrastive",
     "LinearProbe": "classifiers.estimator",
     "compare_runs": "report.compare",
+    "train_prior": "prior_training",
+    "PriorConfig": "priors.config",
+    "Prior": "nouns",
 }
 
 __all__ = [*_HOMES]

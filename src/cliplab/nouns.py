@@ -1,5 +1,7 @@
 """The types that cross a boundary between stages; imported by all stages.
 
+Those of the second river, from pixels to drawings, stand in `drawing_nouns` and are found here too.
+
 Legend of letters, used in shapes throughout the project: N pictures, M scored pictures, C classes,
 D width of the joint space, F width of the features before the projection, B batch, H W pixels,
 T text tokens, K codes of an image tokenizer, h w its token grid.
@@ -17,6 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from cliplab import display
+from cliplab.drawing_nouns import ImageTokenizer as ImageTokenizer
+from cliplab.drawing_nouns import Pixels as Pixels
+from cliplab.drawing_nouns import Prior as Prior
+from cliplab.drawing_nouns import Recognizer as Recognizer
 
 if TYPE_CHECKING:
     import torch
@@ -296,84 +302,6 @@ class Record(display.RecordInNotebook):
     def run(self) -> Path:
         """The folder of the run."""
         return Path(self.data["run"])
-
-
-class Pixels(Protocol):
-    """8-bit pictures of one size, read by their place; never all at once."""
-
-    @property
-    def rows(self) -> np.ndarray:
-        """(N,) int64, the data set's rows of the pictures, in the order of their places."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of each picture."""
-        ...
-
-    def read(self, places: Sequence[int] | np.ndarray) -> np.ndarray:
-        """(n, C, H, W) uint8 of these places, in that order."""
-        ...
-
-
-@runtime_checkable
-class ImageTokenizer(Protocol):
-    """8-bit pictures of one size ⇄ grids of integers, with its own preprocessing.
-
-    `identity` is a mapping of plain types that names all that changes the tokens.
-    """
-
-    name: str
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Weights digest and recipe."""
-        ...
-
-    @property
-    def codes(self) -> int:
-        """K, the size of the vocabulary."""
-        ...
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """(h, w) tokens of a picture."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the pictures that it takes and gives."""
-        ...
-
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures (B, C, H, W) uint8 → tokens (B, h, w) int64 in 0..K-1, without noise."""
-        ...
-
-    def decode(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens (B, h, w) int64 in 0..K-1 → pictures (B, C, H, W) uint8."""
-        ...
-
-
-@runtime_checkable
-class Recognizer(Protocol):
-    """A classifier of small pictures that scores what is drawn: reconstructions and samples."""
-
-    name: str
-    class_names: tuple[str, ...]  # C names
-    shape: tuple[int, int, int]  # (C, H, W) of the pictures that it takes
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """All that changes its answers, in plain types."""
-        ...
-
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures (B, C, H, W) uint8 → log-probabilities (B, classes) float32."""
-        ...
-
-    def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures (B, C, H, W) uint8 → features (B, F) float32 of the layer before the last."""
-        ...
 
 
 ProgressSink = Callable[[int], None]

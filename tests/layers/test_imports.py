@@ -9,7 +9,7 @@ import cliplab
 
 PACKAGE = Path(cliplab.__file__).parent
 LEVELS = [
-    {"display"},
+    {"display", "drawing_nouns"},
     {"nouns"},
     {"runtime"},
     {"metrics", "pictures"},

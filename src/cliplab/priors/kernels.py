@@ -76,3 +76,16 @@ class _SwiGLU(torch.autograd.Function):
         torch.mul(grads[0], up, out=to_gate)
         torch.ops.aten.silu_backward.grad_input(to_gate, gate, grad_input=to_gate)
         return result
+
+
+def turned(x: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    """Multiply pairs of x (..., D), as complex numbers, by (..., D/2, 2) float32: rotary positions.
+
+    Pairs are neighbours (RoFormer, Su et al. 2021, section 3.4).
+    """
+    pairs = x.view(*x.shape[:-1], -1, 2)
+    if x.is_cuda:  # where it is compiled, and complex numbers cannot be
+        (a, b), (cosine, sine) = pairs.unbind(-1), by.unbind(-1)
+        return torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1).flatten(-2)
+    product = torch.view_as_complex(pairs) * torch.view_as_complex(by)
+    return torch.view_as_real(product).flatten(-2)

@@ -22,13 +22,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from cliplab.priors.chance import Dropout
-from cliplab.priors.kernels import norm, swiglu
+from cliplab.priors.kernels import norm, swiglu, turned
 from cliplab.runtime.errors import UsageError
 
 DECODERS = ("autoregressive", "masked")
@@ -102,6 +103,13 @@ def rotations(sizes: PriorSizes) -> torch.Tensor:
     return torch.cat((torch.zeros(sizes.prefix, pairs), turns))[: sizes.positions]
 
 
+class Cache(NamedTuple):
+    """Keys and values of the positions read so far; `PriorNetwork.step` fills it in place."""
+
+    keys: torch.Tensor  # (layers, B, H, N, D)
+    values: torch.Tensor  # (layers, B, H, N, D)
+
+
 class Layer(nn.Module):
     """Attention and SwiGLU, each added to what it reads."""
 
@@ -116,12 +124,33 @@ class Layer(nn.Module):
         self.gated = nn.Linear(width, 2 * hidden, bias=False)
         self.narrowed = nn.Linear(hidden, width, bias=False)
 
-    def forward(self, x: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-        """(B, N, W), and rotations (N, 1, D/2) complex → (B, N, W)."""
+    def forward(
+        self, x: torch.Tensor, turns: torch.Tensor, cache: Cache | None = None
+    ) -> torch.Tensor:
+        """(B, N, W), and rotations (N, 1, D/2, 2) → (B, N, W); fills a layer's part of a cache."""
         q, k, v = self.queries_keys_values(x, turns)  # each (B, N, H, D)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+        if cache is not None:
+            cache.keys[:, :, : x.shape[1]] = k
+            cache.values[:, :, : x.shape[1]] = v
         seen = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.after(x, seen.transpose(1, 2).flatten(2))
+
+    def step(
+        self, x: torch.Tensor, turns: torch.Tensor, place: int | torch.Tensor, cache: Cache
+    ) -> torch.Tensor:
+        """(B, W) at one place of the stream, with its rotations (1, D/2, 2) → (B, W)."""
+        q, k, v = self.queries_keys_values(x, turns)  # each (B, H, D)
+        keys, values, shown = cache.keys, cache.values, None
+        if isinstance(place, int):  # read what is filled
+            keys[:, :, place], values[:, :, place] = k, v
+            keys, values = keys[:, :, : place + 1], values[:, :, : place + 1]
+        else:  # shapes that do not depend on the place
+            keys.index_copy_(2, place, k[:, :, None])
+            values.index_copy_(2, place, v[:, :, None])
+            shown = (torch.arange(keys.shape[2], device=x.device) <= place)[None]
+        seen = functional.scaled_dot_product_attention(q[:, :, None], keys, values, shown)
+        return self.after(x, seen.flatten(1))
 
     def queries_keys_values(
         self, x: torch.Tensor, turns: torch.Tensor
@@ -129,9 +158,7 @@ class Layer(nn.Module):
         """Give queries and keys, normed and turned, and values: (..., H, D) each."""
         heads = self.qkv(norm(x)).view(*x.shape[:-1], 3 * self.heads, -1)  # (..., 3H, D)
         qk, v = heads.split((2 * self.heads, self.heads), dim=-2)
-        pairs = torch.view_as_complex(norm(qk.float()).view(*qk.shape[:-1], -1, 2))
-        turned = torch.view_as_real(pairs * (turns * self.gains)).flatten(-2).to(v.dtype)
-        q, k = turned.chunk(2, dim=-2)
+        q, k = turned(norm(qk.float()), turns * self.gains[..., None]).to(v.dtype).chunk(2, dim=-2)
         return q, k, v
 
     def after(self, x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
@@ -212,9 +239,8 @@ class PriorNetwork(nn.Module):
         else:
             x = torch.cat((prefix, norm(self.tokens(tokens[:, :-1]) + self.places[1:])), dim=1)
         x = self.thinned(x)
-        turns = torch.view_as_complex(self.turns)
         for layer in self.layers:
-            x = layer(x, turns)
+            x = layer(x, self.turns)
         logits: torch.Tensor = self.head(norm(x[:, -self.sizes.tokens :]))
         return logits
 
@@ -224,3 +250,43 @@ class PriorNetwork(nn.Module):
         if dropped is not None:
             made = torch.where(dropped[:, None, None], self.null, made)
         return norm(made)
+
+    def begin(
+        self, condition: torch.Tensor, dropped: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Cache]:
+        """Read the prefix: logits (B, K) of token 0, and a cache for the steps that follow.
+
+        The cache is allocated whole, once: N positions of `batch` conditions (B, E). Of an
+        autoregressive decoder alone.
+        """
+        if self.sizes.decoder != "autoregressive":
+            raise UsageError("A masked decoder reads all tokens at once; it has no cache.")
+        x, sizes = self.prefix(condition, dropped), self.sizes
+        shape = (sizes.layers, len(x), sizes.heads, sizes.positions, sizes.head_width)
+        # Zeros: what is not yet filled takes part, with weight 0, in a step by a tensor's place.
+        cache = Cache(x.new_zeros(shape), x.new_zeros(shape))
+        for layer, keys, values in zip(self.layers, *cache, strict=True):
+            x = layer(x, self.turns[: sizes.prefix], Cache(keys, values))
+        logits: torch.Tensor = self.head(norm(x[:, -1]))
+        return logits, cache
+
+    def step(self, token: torch.Tensor, position: int | torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Read the token at `position`: logits (B, K) of the one at `position` + 1.
+
+        Parameters
+        ----------
+        token
+            (B,) int64 in 0..K-1.
+        position
+            0 up to T - 2, after all before it have been read. As a tensor (1,) int64 no shape
+            depends on it, so that the step can be compiled or captured once for all positions;
+            as an integer nothing but what is filled is read.
+        cache
+            Of `begin`; written in place.
+        """
+        place = position + self.sizes.prefix
+        x = norm(self.tokens(token) + self.places[position + 1])
+        for layer, keys, values in zip(cast("list[Layer]", self.layers), *cache, strict=True):
+            x = layer.step(x, self.turns[place], place, Cache(keys, values))
+        logits: torch.Tensor = self.head(norm(x))
+        return logits
