@@ -39,30 +39,6 @@ def even(count: int) -> torch.Tensor:
     return (torch.arange(count) + 0.5) / count
 
 
-@pytest.mark.parametrize("as_tensor", [False, True])
-def test_logits_with_and_without_cache_agree(as_tensor):
-    prior, condition = network(spread=0.1, grid=(8, 8), codes=50, width=48), conditions(6)
-    tokens = torch.randint(50, (6, 64), generator=torch.Generator().manual_seed(2))
-    dropped = torch.tensor([False, True] * 3)
-    with torch.no_grad():
-        whole = prior(tokens, condition, dropped)
-        logits, cache = prior.begin(condition, dropped)
-        places = [part.data_ptr() for part in cache]
-        found = [logits]
-        for position in range(63):
-            place = torch.tensor([position]) if as_tensor else position
-            found.append(prior.step(tokens[:, position], place, cache))
-    assert whole.std() > 0.5
-    assert (torch.stack(found, dim=1) - whole).abs().max() < 1e-5
-    assert [part.data_ptr() for part in cache] == places
-    assert cache.keys.shape == (2, 6, 2, 2 + 63, 24)
-
-
-def test_a_masked_decoder_has_no_cache():
-    with pytest.raises(UsageError, match="reads all tokens at once; it has no cache"):
-        network("masked").begin(conditions(1))
-
-
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_a_seed_gives_the_same_drawings_however_they_are_split(decoder):
     prior, condition = network(decoder), conditions(5)

@@ -28,7 +28,8 @@ import numpy as np
 import torch
 
 from cliplab.priors.chance import uniform
-from cliplab.priors.transformer import Cache, PriorNetwork, PriorSizes
+from cliplab.priors.decoding import Decoding
+from cliplab.priors.transformer import PriorNetwork, PriorSizes
 from cliplab.runtime.errors import UsageError
 from cliplab.training.memory import TooLittleMemory, in_words
 
@@ -141,8 +142,8 @@ def _autoregressive(
 ) -> torch.Tensor:
     chance = _numbers(seed, _AUTOREGRESSIVE, rows, kept.shape[1], condition.device)
     tokens = torch.empty_like(kept)
-    logits, cache = network.begin(*_asked(condition, settings))
-    step = _stepper(network, cache, int(rows[0]))
+    decoding = Decoding(network, *_asked(condition, settings))
+    logits, step = decoding.logits, _stepper(decoding, kept, int(rows[0]))
     for position in range(kept.shape[1]):
         drawn = draw(guided(logits, settings), chance[:, position], settings)
         given = kept[:, position]
@@ -153,15 +154,14 @@ def _autoregressive(
 
 
 def _stepper(
-    network: PriorNetwork, cache: Cache, first: int
+    decoding: Decoding, kept: torch.Tensor, first: int
 ) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """Give the step; far into a long request on a GPU a compiled one, which takes a minute."""
-    device = cache.keys.device
-    if device.type != "cuda" or first < COMPILED_FROM or find_spec("triton") is None:
-        return lambda token, position: network.step(token, position, cache)
-    step = torch.compile(network.step)
-    places = torch.arange(network.sizes.tokens, device=device)[:, None]
-    return lambda token, position: step(token, places[position], cache)
+    if not kept.is_cuda or first < COMPILED_FROM or find_spec("triton") is None:
+        return decoding.step
+    step = torch.compile(decoding.step)
+    places = torch.arange(kept.shape[1], device=kept.device)[:, None]
+    return lambda token, position: step(token, places[position])
 
 
 def _masked(
@@ -220,7 +220,9 @@ def draw(logits: torch.Tensor, chance: torch.Tensor, settings: Sampling) -> torc
     """
     if settings.temperature == 0:
         return logits.argmax(dim=-1)
-    probabilities = (logits / settings.temperature).softmax(dim=-1)
+    if settings.temperature != 1:
+        logits = logits / settings.temperature
+    probabilities = logits.softmax(dim=-1)
     if settings.top_k is not None or settings.top_p is not None:
         least = _least(probabilities, settings)
         probabilities = probabilities.where(probabilities >= least, 0.0)

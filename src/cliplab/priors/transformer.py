@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -103,13 +102,6 @@ def rotations(sizes: PriorSizes) -> torch.Tensor:
     return torch.cat((torch.zeros(sizes.prefix, pairs), turns))[: sizes.positions]
 
 
-class Cache(NamedTuple):
-    """Keys and values of the positions read so far; `PriorNetwork.step` fills it in place."""
-
-    keys: torch.Tensor  # (layers, B, H, N, D)
-    values: torch.Tensor  # (layers, B, H, N, D)
-
-
 class Layer(nn.Module):
     """Attention and SwiGLU, each added to what it reads."""
 
@@ -125,32 +117,15 @@ class Layer(nn.Module):
         self.narrowed = nn.Linear(hidden, width, bias=False)
 
     def forward(
-        self, x: torch.Tensor, turns: torch.Tensor, cache: Cache | None = None
+        self, x: torch.Tensor, turns: torch.Tensor, cache: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(B, N, W), and rotations (N, 1, D/2, 2) → (B, N, W); fills a layer's part of a cache."""
+        """(B, N, W), and rotations (N, 1, D/2, 2) → (B, N, W); keys, values stay in the cache."""
         q, k, v = self.queries_keys_values(x, turns)  # each (B, N, H, D)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if cache is not None:
-            cache.keys[:, :, : x.shape[1]] = k
-            cache.values[:, :, : x.shape[1]] = v
+            cache[:, :, : x.shape[1]] = torch.cat((k, v), dim=1)  # (B, 2H, ..., D)
         seen = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.after(x, seen.transpose(1, 2).flatten(2))
-
-    def step(
-        self, x: torch.Tensor, turns: torch.Tensor, place: int | torch.Tensor, cache: Cache
-    ) -> torch.Tensor:
-        """(B, W) at one place of the stream, with its rotations (1, D/2, 2) → (B, W)."""
-        q, k, v = self.queries_keys_values(x, turns)  # each (B, H, D)
-        keys, values, shown = cache.keys, cache.values, None
-        if isinstance(place, int):  # read what is filled
-            keys[:, :, place], values[:, :, place] = k, v
-            keys, values = keys[:, :, : place + 1], values[:, :, : place + 1]
-        else:  # shapes that do not depend on the place
-            keys.index_copy_(2, place, k[:, :, None])
-            values.index_copy_(2, place, v[:, :, None])
-            shown = (torch.arange(keys.shape[2], device=x.device) <= place)[None]
-        seen = functional.scaled_dot_product_attention(q[:, :, None], keys, values, shown)
-        return self.after(x, seen.flatten(1))
 
     def queries_keys_values(
         self, x: torch.Tensor, turns: torch.Tensor
@@ -250,43 +225,3 @@ class PriorNetwork(nn.Module):
         if dropped is not None:
             made = torch.where(dropped[:, None, None], self.null, made)
         return norm(made)
-
-    def begin(
-        self, condition: torch.Tensor, dropped: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, Cache]:
-        """Read the prefix: logits (B, K) of token 0, and a cache for the steps that follow.
-
-        The cache is allocated whole, once: N positions of `batch` conditions (B, E). Of an
-        autoregressive decoder alone.
-        """
-        if self.sizes.decoder != "autoregressive":
-            raise UsageError("A masked decoder reads all tokens at once; it has no cache.")
-        x, sizes = self.prefix(condition, dropped), self.sizes
-        shape = (sizes.layers, len(x), sizes.heads, sizes.positions, sizes.head_width)
-        # Zeros: what is not yet filled takes part, with weight 0, in a step by a tensor's place.
-        cache = Cache(x.new_zeros(shape), x.new_zeros(shape))
-        for layer, keys, values in zip(self.layers, *cache, strict=True):
-            x = layer(x, self.turns[: sizes.prefix], Cache(keys, values))
-        logits: torch.Tensor = self.head(norm(x[:, -1]))
-        return logits, cache
-
-    def step(self, token: torch.Tensor, position: int | torch.Tensor, cache: Cache) -> torch.Tensor:
-        """Read the token at `position`: logits (B, K) of the one at `position` + 1.
-
-        Parameters
-        ----------
-        token
-            (B,) int64 in 0..K-1.
-        position
-            0 up to T - 2, after all before it have been read. As a tensor (1,) int64 no shape
-            depends on it, so that the step can be compiled or captured once for all positions;
-            as an integer nothing but what is filled is read.
-        cache
-            Of `begin`; written in place.
-        """
-        place = position + self.sizes.prefix
-        x = norm(self.tokens(token) + self.places[position + 1])
-        for layer, keys, values in zip(cast("list[Layer]", self.layers), *cache, strict=True):
-            x = layer.step(x, self.turns[place], place, Cache(keys, values))
-        logits: torch.Tensor = self.head(norm(x))
-        return logits
