@@ -136,6 +136,9 @@ def test_a_prior_knows_the_tokenizer_and_the_encoder_that_it_was_trained_with(we
     found = open_artist(dataclasses.replace(CPU, prior=str(named)))
     assert found.tokenizer.name == str(other.tokenizer)
     assert found.encoder.name == str(other.encoder)
+    gone = make_prior(tmp_path / "gone", other, tokenizer_name=str(tmp_path / "moved"))
+    with pytest.raises(UsageError, match=r"tokenizer .*moved, which is not there any more.*FOLDER"):
+        open_artist(dataclasses.replace(CPU, prior=str(gone)))
 
 
 def test_a_tokenizer_that_does_not_fit_the_prior(tmp_path):

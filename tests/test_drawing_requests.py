@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cliplab.drawing_requests import DrawConfig, asked, folder_name, slerp
+from cliplab.drawing_requests import Artist, DrawConfig, asked, folder_name, request, slerp
 from cliplab.runtime.errors import UsageError
 
 
@@ -90,3 +90,32 @@ def test_a_way_that_leads_nowhere():
 )
 def test_a_folder_s_name_leads_nowhere_else(text, name):
     assert folder_name(text) == name
+
+
+class Reader:
+    """An encoder that knows a few words."""
+
+    name = "reader"
+    width = 2
+
+    def unknown_words(self, text):
+        return tuple(word for word in text.split() if word not in ("a", "cat"))
+
+    def encode_texts(self, texts):
+        return np.ones((len(texts), 2), dtype=np.float32)
+
+
+class OfCats:
+    """A prior as far as a request asks it."""
+
+    name = "cats"
+    class_names = ("cat",)
+
+
+def test_words_that_an_encoder_has_never_seen_are_named():
+    artist = Artist(OfCats(), None, Reader())
+    with pytest.warns(UserWarning, match=r"reader has never seen 'wearing', 'hats'"):
+        found = request("A cat wearing hats", 3, DrawConfig(), artist)
+    assert found.conditions.shape == (3, 2)
+    assert np.linalg.norm(found.conditions, axis=1) == pytest.approx(1)
+    assert request("a cat", 1, DrawConfig(), artist).name == "cat"  # without a warning

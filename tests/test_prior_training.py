@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +47,7 @@ def test_words_become_drawings(digits, tokenizer, toy_encoder, tmp_path):
     assert prior.about["n_train"] == 1438
     assert prior.about["bits_a_drawing"]["n"] == 359
     assert prior.about["data_set"] == "digits"
+    assert prior.about["tokenizer_name"] == str(Path(tokenizer.name).absolute())
     asked = toy_encoder.encode_texts(["a three", "a four"])
     tokens = prior.sample(asked / np.linalg.norm(asked, axis=1, keepdims=True), seed=0)
     assert tokenizer.decode(tokens).shape == (2, 1, 8, 8)
@@ -73,13 +75,15 @@ def test_tokens_and_lessons_belong_together(digits, tokenizer, tmp_path, monkeyp
     pixels = digits.source.pixels(digits.rows("digit", TRAIN)[:500])
     expected = {tokenizer.encode(one[None, None])[0].tobytes() for one in pixels}
     labels = digits.labels["digit"]
-    found = {grid.astype(np.int64).tobytes(): start for grid, start in zip(
-        lessons.tokens, lessons.start, strict=True)}  # fmt: skip
+    found: dict[bytes, set[int]] = {}  # a digit's tokens may be another's too
+    for grid, start in zip(lessons.tokens, lessons.start, strict=True):
+        found.setdefault(grid.astype(np.int64).tobytes(), set()).add(int(start))
+    assert sum(len(starts) == 1 for starts in found.values()) > 0.9 * len(found)
     assert sum(key in found for key in expected) > 0.75 * len(expected)
     for row in digits.rows("digit", TRAIN)[:200]:
         key = tokenizer.encode(digits.source.pixels([row])[:, None])[0].tobytes()
         if key in found:
-            assert found[key] == labels[row]
+            assert labels[row] in found[key]
 
 
 def test_too_little_memory_is_refused_before_tokens_are_made(

@@ -48,14 +48,13 @@ _HOMES = {
     "train_clip": "encoders.contrastive",
     "embed": "embeddings.extract",
     "evaluate": "evaluation",
-    "EvaluateConfig": "protocol",
     "classify": "classification",
     "read_run": "report.record",
     "load_tokenizer": "tokenizers.opening",
     "train_tokenizer": "tokenizers.training",
+    "train_prior": "prior_training",
     "load_prior": "priors.opening",
     "draw": "drawing",
-    "DrawConfig": "drawing_requests",
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
@@ -66,14 +65,14 @@ _HOMES = {
 
 _FURTHER = {  # found here too, though not among the names to begin with
     "Drawings": "drawings",
+    "EvaluateConfig": "protocol",
     "TokenizerConfig": "tokenizers.config",
     "ClassifyConfig": "classification",
     "ContrastiveConfig": "encoders.contrastive",
+    "PriorConfig": "priors.config",
+    "DrawConfig": "drawing_requests",
     "LinearProbe": "classifiers.estimator",
     "compare_runs": "report.compare",
-    "train_prior": "prior_training",
-    "PriorConfig": "priors.config",
-    "Prior": "nouns",
 }
 
 __all__ = [*_HOMES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from cliplab.drawing_requests import Artist, Request, asked, request
 from cliplab.drawing_requests import DrawConfig as DrawConfig
 from cliplab.drawings import Drawings, Group, Reranked, ink_on_white
+from cliplab.runtime.devices import one_thread
 from cliplab.runtime.errors import UsageError
 from cliplab.runtime.progress import Advance, progress
 from cliplab.runtime.shipped import NAME as QUICKDRAW
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from cliplab.priors.sampling import Sampling
     from cliplab.priors.saved import SavedPrior
     from cliplab.tokenizers.saved import Tokenizer
+
+FEW = 64  # drawings of a text that one thread draws as fast as several
 
 
 def draw(
@@ -63,11 +67,12 @@ def draw(
     config = config or DrawConfig()
     given = asked(texts, n, config)
     settings = config.sampling()
-    artist = artist or open_artist(config)
-    requests = [request(text, n, config, artist) for text in given]
-    kept = _kept(config, artist)
-    with progress("drawing", sum(len(one.conditions) for one in requests), unit="drawings") as told:
-        groups = [_drawn(one, kept, settings, config, artist, told) for one in requests]
+    with one_thread(max(n, config.among or 0) <= FEW):
+        artist = artist or open_artist(config)
+        requests = [request(text, n, config, artist) for text in given]
+        kept = _kept(config, artist)
+        with progress("drawing", sum(len(r.conditions) for r in requests), unit="drawings") as told:
+            groups = [_drawn(r, kept, settings, config, artist, told) for r in requests]
     if config.rerank:
         groups = _reranked(groups, n, config)
     return Drawings(tuple(groups), config.seed, _settings(config, settings, artist))
@@ -95,10 +100,21 @@ def open_artist(config: DrawConfig) -> Artist:
     from cliplab.tokenizers.opening import load_tokenizer
 
     prior = load_prior(config.prior, decoder=config.decoder, device=config.device)
-    name = config.tokenizer or str(prior.about.get("tokenizer_name", QUICKDRAW))
+    name = config.tokenizer or _trained_with(prior, "tokenizer")
     tokenizer = load_tokenizer(name, device=config.device, home=config.home)
     refuse_misfit(prior, tokenizer)
     return Artist(prior, tokenizer, _encoder_of(prior, config))
+
+
+def _trained_with(prior: SavedPrior, part: str) -> str:
+    """Name the tokenizer or the encoder that a prior was trained with, as its folder tells."""
+    name = str(prior.about.get(f"{part}_name", QUICKDRAW))
+    if Path(name).is_absolute() and not Path(name).is_dir():
+        raise UsageError(
+            f"The prior {prior.name} was trained with the {part} {name}, which is not there any "
+            f"more. Say where it is: --{part} FOLDER."
+        )
+    return name
 
 
 def _encoder_of(prior: SavedPrior, config: DrawConfig) -> Encoder | None:
@@ -112,7 +128,7 @@ def _encoder_of(prior: SavedPrior, config: DrawConfig) -> Encoder | None:
                 "out, or draw with one that was trained by --condition text."
             )
         return None
-    name = config.encoder or str(prior.about.get("encoder_name", QUICKDRAW))
+    name = config.encoder or _trained_with(prior, "encoder")
     encoder = load_encoder(name, device=config.device)
     if prior.encoder.get("weights") != encoder.identity.get("weights"):
         raise UsageError(
@@ -171,8 +187,6 @@ def _reranked(groups: Sequence[Group], n: int, config: DrawConfig) -> list[Group
     A published encoder sees ink on white paper, as its pictures were; one that was trained here
     sees the drawings as its own data set has them.
     """
-    from pathlib import Path
-
     from cliplab.embeddings.agreement import agreement
     from cliplab.encoders.open_clip import load_encoder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -136,7 +137,20 @@ def _read(text: str, artist: Artist) -> Reading:
             f"{text!r} names {len(reading.classes)} classes ({', '.join(reading.classes)}), and "
             f"the prior {prior.name} draws one at a time. Give each a text of its own."
         )
+    _warn_of_unknown_words(reading, artist.encoder)
     return reading
+
+
+def _warn_of_unknown_words(reading: Reading, encoder: Encoder | None) -> None:
+    """Name the words that the encoder has never seen, where it can tell (`OpenClipEncoder` can)."""
+    unknown = getattr(encoder, "unknown_words", lambda _text: ())(reading.words)
+    if encoder is not None and unknown:
+        warnings.warn(
+            f"{reading.text!r}: the encoder {encoder.name} has never seen "
+            f"{', '.join(map(repr, unknown))}; it says nothing to it.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _name(reading: Reading) -> str:

@@ -158,7 +158,15 @@ def _notes(subject: Subject, tokenizer: Tokenizer, shown: Shown, n_skipped: int)
         "encoder": None if subject.encoder is None else dict(subject.encoder.identity),
         "prompts": list(shown.prompts[:MOST_PROMPTS]),
         "n_skipped": n_skipped,
+        "tokenizer_name": _place(tokenizer.name),
+        "encoder_name": None if subject.encoder is None else _place(subject.encoder.name),
     }
+
+
+def _place(name: str) -> str:
+    """Give a name as it means the same from another working directory."""
+    folder = Path(name).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else name
 
 
 def _lessons(dataset: Dataset, tokens: Tokens, shown: Shown, rows: np.ndarray) -> Lessons:

@@ -20,9 +20,10 @@ LEVELS = [
     {"lesson", "few_shot", "conditions"},
     {"protocol"},
     {"retrieval", "drawing_requests", "drawings"},
-    {"evaluation", "classification", "reconstruction", "audit", "drawing", "prior_training"},
-    {"suite", "transfer", "demo"},
-    {"reproduction"},
+    {"evaluation", "classification", "reconstruction", "audit"}
+    | {"drawing", "prior_training", "matchup"},
+    {"suite", "transfer", "demo", "kept_drawings"},
+    {"reproduction", "drawing_evaluation"},
     {"cli"},
     {"__main__"},
 ]

@@ -45,6 +45,7 @@ def register() -> None:
     )
     from cliplab.cli import reproduce as reproducing
     from cliplab.cli.draw import draw
+    from cliplab.cli.evaluate_drawings import evaluate_drawings
     from cliplab.cli.reconstruct import reconstruct
     from cliplab.cli.tokenize import tokenize
 
@@ -61,6 +62,7 @@ def register() -> None:
     app.command(rich_help_panel=DRAW)(draw)
     app.command(rich_help_panel=DRAW)(reconstruct)
     app.command(rich_help_panel=DRAW)(tokenize)
+    app.command(rich_help_panel=DRAW)(evaluate_drawings)
     app.command(rich_help_panel=KEEP)(data.datasets)
     app.command(rich_help_panel=KEEP)(data.prepare)
     app.command(rich_help_panel=KEEP)(encoders.encoders)

@@ -30,23 +30,12 @@ def audit(
     Nothing is changed: what was found is written to review.csv, the most doubtful of each kind
     first; review.html beside it shows the pictures.
     """
+    given = dict(locals())  # options are named as the fields are
     from cliplab import audit as auditing
     from cliplab.report.audit_page import write_audit_page
     from cliplab.report.page import no_condition
 
-    config = auditing.AuditConfig(
-        threshold=threshold,
-        features=features,
-        weights=weights,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-        workers=workers,
-        seed=seed,
-        max_pixels=max_pixels,
-        home=home,
-    )
-    found = auditing.audit(dataset, encoder, config)
+    found = auditing.audit(dataset, encoder, options.filled(auditing.AuditConfig, given))
     auditing.write_review(csv, found)
     page = csv.with_suffix(".html")
     if report:

@@ -3,157 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from cliplab.cli import options, show_drawn
+from cliplab.cli import draw_options, options, show_drawn
 from cliplab.runtime.shipped import NAME as QUICKDRAW
-
-SAMPLING, GIVEN, ORDER = "Sampling", "From a drawing, or from text to text", "Choosing"
 
 
 def draw(
-    texts: Annotated[
-        list[str], typer.Argument(metavar="TEXT...", help='What is to be drawn, as "a cat".')
-    ],
-    n: Annotated[int, typer.Option("-n", "--number", help="Drawings of each text.")] = 16,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="A file ending in .png gets a grid, ink on white. A folder gets "
-            "CLASS_OR_TEXT/NUMBER.png in the data set's own tones: a data set for "
-            "`cliplab evaluate`.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = Path("drawings.png"),
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            help="Pixels a side that a pixel becomes. Default: of a grid as many as make a drawing "
-            "64 pixels, in a folder 1.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = None,
-    prior: Annotated[
-        str,
-        typer.Option(
-            "--prior",
-            "-p",
-            help="What draws: quickdraw, which comes with cliplab, or a folder made by "
-            "`cliplab train prior`.",
-            rich_help_panel=options.MODEL,
-        ),
-    ] = QUICKDRAW,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            "--tokenizer",
-            "-t",
-            help="Of the prior's tokens. Default: the one that it was trained with.",
-            rich_help_panel=options.MODEL,
-        ),
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            "--encoder",
-            "-e",
-            help="That reads the words. Default: the one that the prior was trained with.",
-            rich_help_panel=options.MODEL,
-        ),
-    ] = None,
-    decoder: Annotated[
-        str | None,
-        typer.Option(
-            help="Which quickdraw: autoregressive (the better one), or masked (a few steps, "
-            "quicker for a single drawing). Default: autoregressive.",
-            rich_help_panel=options.MODEL,
-        ),
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(
-            help="Weight of the words: 1 draws as learned, more is clearer and less varied. "
-            "Default: as was measured best.",
-            rich_help_panel=SAMPLING,
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="Below 1: likelier tokens, drawings more alike. Default: 1.",
-            rich_help_panel=SAMPLING,
-        ),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option(help="Only the k likeliest tokens. Default: all.", rich_help_panel=SAMPLING),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            help="Only the likeliest tokens that make up this share. Default: all.",
-            rich_help_panel=SAMPLING,
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            help="In which a masked prior draws. Default: 8.",
-            rich_help_panel=SAMPLING,
-        ),
-    ] = None,
-    complete: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PICTURE",
-            help="A drawing of which one half stays; the rest is drawn.",
-            rich_help_panel=GIVEN,
-        ),
-    ] = None,
-    keep: Annotated[
-        str,
-        typer.Option(help="The half that stays: top, bottom, left, right.", rich_help_panel=GIVEN),
-    ] = "top",
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="The drawings lie on the way from each text to this one.",
-            rich_help_panel=GIVEN,
-        ),
-    ] = None,
-    rerank: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ENCODER",
-            help="Put the drawings in order, those first that go best with the text by this "
-            "encoder; both orders' scores are recorded.",
-            rich_help_panel=ORDER,
-        ),
-    ] = None,
-    among: Annotated[
-        int | None,
-        typer.Option(
-            help="Drawn for each text, of which --rerank keeps the best -n. Default: -n.",
-            rich_help_panel=ORDER,
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            help="The same seed gives the same drawings on a device.",
-            rich_help_panel=options.MACHINE,
-        ),
-    ] = 0,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="What drawing may take, such as 2GiB. Default: what is free, less a margin.",
-            rich_help_panel=options.MACHINE,
-        ),
-    ] = None,
+    texts: draw_options.Texts,
+    n: draw_options.Number = 16,
+    out: draw_options.Out = Path("drawings.png"),
+    scale: draw_options.Scale = None,
+    prior: draw_options.Prior = QUICKDRAW,
+    tokenizer: draw_options.Tokenizer = None,
+    encoder: draw_options.Encoder = None,
+    decoder: draw_options.Decoder = None,
+    guidance: draw_options.Guidance = None,
+    temperature: draw_options.Temperature = None,
+    top_k: draw_options.TopK = None,
+    top_p: draw_options.TopP = None,
+    steps: draw_options.Steps = None,
+    complete: draw_options.Complete = None,
+    keep: draw_options.Keep = "top",
+    to: draw_options.To = None,
+    rerank: draw_options.Rerank = None,
+    among: draw_options.Among = None,
+    seed: draw_options.Seed = 0,
+    memory: draw_options.Memory = None,
     device: options.Device = "auto",
     home: options.Home = None,
     json: options.Json = False,
@@ -163,29 +38,11 @@ def draw(
     The model that comes with cliplab draws the things that it was trained on; asked for another, it
     names them, and the nearest. Several texts make several rows, or several folders.
     """
+    given = dict(locals())  # options are named as the fields are
     from cliplab import drawing
     from cliplab.drawings import check_out
 
-    config = drawing.DrawConfig(
-        prior=prior,
-        tokenizer=tokenizer,
-        encoder=encoder,
-        decoder=decoder,
-        guidance=guidance,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        steps=steps,
-        complete=complete,
-        keep=keep,
-        to=to,
-        rerank=rerank,
-        among=among,
-        seed=seed,
-        memory=memory,
-        device=device,
-        home=home,
-    )
+    config = options.filled(drawing.DrawConfig, given)
     check_out(out, scale)
     made = drawing.draw(texts, n, config)
     show_drawn.drawn(made, made.save(out, scale=scale), json=json)

@@ -41,18 +41,17 @@ def evaluate(
     Several data sets and several encoders give a table of all of them; cells that were finished
     before a kill are not done again.
     """
+    given = dict(locals())  # options are named as the fields are
     from cliplab.protocol import EvaluateConfig
     from cliplab.suite import evaluate_all
 
-    config = EvaluateConfig(
+    config = options.filled(
+        EvaluateConfig,
+        given,
         classifier=options.split_commas(classifier or ("zero_shot", "linear_probe")),
-        train_on=train_on, split=split, prompt=tuple(prompt or ()), prompts=prompts,
-        classes=classes, deduplicate=deduplicate, protocol=protocol, features=features,
-        normalize=normalize, c=c, shots=options.whole_numbers("--shots", shots or ()),
-        repeats=repeats, weights=weights, device=device, precision=precision,
-        batch_size=batch_size, workers=workers, seed=seed, on_bad=on_bad, max_pixels=max_pixels,
-        out=out, report=report, home=home,
-    )  # fmt: skip
+        prompt=tuple(prompt or ()),
+        shots=options.whole_numbers("--shots", shots or ()),
+    )
     records = evaluate_all(datasets, encoder, config, csv=csv, told=show.line(json))
     show.records(records, json=json, all_classes=all_classes)
     if report:

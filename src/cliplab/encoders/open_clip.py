@@ -92,6 +92,7 @@ def load_encoder(
         tokenize_source=blueprint.source,
         architecture=_architecture(blueprint),
         weights_digest=checkpoint.digest,
+        known_tokens=checkpoint.tokens,
         device=device,
         precision=precision,
     )
@@ -240,6 +241,8 @@ def _quietly() -> Iterator[None]:
 
 
 def _fill(model: nn.Module, checkpoint: Checkpoint, blueprint: Blueprint) -> None:
+    from cliplab.encoders.token_table import with_whole_table
+
     if not blueprint.preprocessing and not checkpoint.from_openai:
         warnings.warn(
             f"{blueprint.weights.name} says nothing of its preprocessing and activation: taking "
@@ -249,7 +252,8 @@ def _fill(model: nn.Module, checkpoint: Checkpoint, blueprint: Blueprint) -> Non
             stacklevel=3,
         )
     try:
-        model.load_state_dict(fitted(checkpoint.state, model), strict=True)
+        state = with_whole_table(checkpoint.state, checkpoint.tokens or (), model)
+        model.load_state_dict(fitted(state, model), strict=True)
     except (RuntimeError, KeyError, AttributeError) as error:
         raise DataError(_misfit(blueprint, error)) from error
     _keep_exact(model, checkpoint)

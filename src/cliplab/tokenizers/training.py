@@ -212,8 +212,8 @@ def _model(recipe: Recipe, device: str) -> DVAE:
     with torch.random.fork_rng([]):
         torch.manual_seed(recipe.seed)
         between = recipe.make_quantizer()
-        model = DVAE(recipe.networks(between), between)
-        return model.to(device, memory_format=torch.channels_last)  # convolutions are faster
+        model = DVAE(recipe.networks(between), between).to(device)
+        return model.to(memory_format=torch.channels_last)  # convolutions are faster
 
 
 def _steps_in(job: _Job, minutes: float) -> int:
