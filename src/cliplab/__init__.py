@@ -59,6 +59,7 @@ _HOMES = {
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
+    "Prior": "nouns",
     "Embeddings": "nouns",
     "Predictions": "nouns",
     "Record": "nouns",
