@@ -206,3 +206,11 @@ def test_names_that_are_not_known(given, right):
 def test_given_fields_come_before_the_preset():
     recipe = resolve(PriorConfig(preset="small", layers=3, decoder="masked"))
     assert (recipe.layers, recipe.width, recipe.smoothing) == (3, PRESETS["small"].width, 0.1)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_mixed_precision_learns_too(tmp_path, decoder):
+    config = dataclasses.replace(QUICK, decoder=decoder, precision="bf16", steps=20)
+    about = read_about(train(tmp_path / "p", config, validation=toy_lessons(20, seed=1)))
+    assert about["bits_a_drawing"]["value"] < 9 * math.log2(CODES)
+    assert about["recipe"]["precision"] == "bf16"
