@@ -23,7 +23,7 @@ def chromium() -> str | None:
     return os.environ.get("CLIPLAB_CHROMIUM") or next(filter(None, found), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = chromium()
