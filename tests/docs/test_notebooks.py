@@ -29,7 +29,7 @@ def test_it_is_committed_as_it_ran(path):
     assert outputs
     assert not [output for output in outputs if output["output_type"] == "error"]
     assert len(text.encode()) < LARGEST
-    for place in ("/work/", "/home/", "/root/", "/tmp/", "site-packages"):
+    for place in (f"{ROOT}/", "/home/", "/root/", "/tmp/", "site-packages"):
         assert place not in text
 
 
