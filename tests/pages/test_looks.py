@@ -24,6 +24,7 @@ def path(tmp_path_factory):
     return write_page([folder], dataset=data).path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out(open_page, path, scheme):
     opened = open_page(path, color_scheme=scheme)

@@ -178,6 +178,7 @@ def test_light_and_dark_can_be_chosen(open_page, made):
     assert opened.page.evaluate(paper) == dark
 
 
+@pytest.mark.slow
 def test_all_of_it_is_printed(open_page, made, tmp_path):
     opened = open_page(made[2])
     opened.until("page.charts.load().then(Boolean)")

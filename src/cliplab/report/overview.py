@@ -92,7 +92,7 @@ def _chart(
                   "tickvals": list(places.values()), "ticktext": list(names.values())},
         "legend": LEGEND,
     }  # fmt: skip
-    told = "; ".join(f"{row[0]} by {row[1]}, {row[2]}: {row[4]} %" for row in table[:40])
+    told = f"Top-1 of {len(table)} results, each with its 95 % interval; the table has them all."
     height = 110 + len(places) * (24 + 14 * len(classifiers))
     shown = [row[:5] for row in table]
     return chart("overview", "Top-1", told, traces, layout, columns[:5], shown, height)

@@ -1,7 +1,8 @@
-"""What a training tells TensorBoard: its numbers, and pictures of what it can do.
+"""What a training tells of itself: its numbers, and pictures of what it can do.
 
-Written under OUT/tensorboard; `tensorboard --logdir OUT` shows it. A training that was cut off goes
-on in the same curves: what was written after its checkpoint is marked as void (purge_step).
+Written under OUT/tensorboard, which `tensorboard --logdir OUT` shows, and as OUT/progress.html. A
+training that was cut off goes on in the same curves: what was written after its checkpoint is
+marked as void (purge_step).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cliplab.training.checkpoints import Trained
+from cliplab.training.progress_page import ProgressPage
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -55,20 +57,25 @@ class Watch:
         self.folder, self.steps, self.about = folder / FOLDER, steps, about
         self.draw, self.grids = draw, grids
         self.writer: SummaryWriter | None = None
+        self.page = ProgressPage(folder, self.folder, steps, about)
 
     def __call__(self, step: int, seen: Mapping[str, float], trained: Trained) -> None:
         """Write what was seen when `step` steps were done, where it is due."""
         if self.writer is None:
             self.writer = _writer(self.folder, step)
+            self.page.take_up(step)
         if self.draw is not None and self._due(step, self.grids):
             picture = self.draw(trained)
             self.writer.add_image("pictures", picture, step, dataformats="HWC")
+            self.page.show(step, picture)
             if step == 1 and self.about:
                 self.writer.add_text("about", self.about, step)
         if self._due(step, POINTS):
             for name, value in seen.items():
                 self.writer.add_scalar(name, value, step)
             self.writer.flush()
+            self.page.add(step, seen)
+            self.page.write(now=step == self.steps)
 
     def _due(self, step: int, count: int) -> bool:
         if step == 1 or not count:
@@ -80,6 +87,7 @@ class Watch:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
+            self.page.write(now=True)
 
 
 @contextmanager
@@ -94,6 +102,7 @@ def watching(folder: Path, steps: int, **settings: Any) -> Iterator[Watch]:
 
 def load_tensorboard() -> None:
     """Import what writes, so that it counts as held before a training is planned."""
+    import jinja2  # noqa: F401
     import torch.utils.tensorboard  # noqa: F401
 
 

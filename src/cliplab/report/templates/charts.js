@@ -67,6 +67,7 @@ page.charts = {
         return;
       }
       const {data, layout} = figure();
+      for (const trace of data) if (trace.type === "heatmap") trace.showscale = innerWidth > 760;
       const first = !page.charts.drawn.has(box);
       page.charts.drawn.add(box);
       await plotly.react(box, page.charts.coloured(data), page.charts.layout(layout), page.charts.settings);

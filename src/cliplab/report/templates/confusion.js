@@ -50,7 +50,7 @@ page.confusion = (run) => {
     return {
       data: [{
         type: "heatmap", z: shares, zmin: 0, zmax: 100, colorscale: scale, hoverinfo: "none",
-        xgap: shown.length > 60 ? 0 : 1, ygap: shown.length > 60 ? 0 : 1, showscale: innerWidth > 760,
+        xgap: shown.length > 60 ? 0 : 1, ygap: shown.length > 60 ? 0 : 1,
         colorbar: {title: {text: "%"}, thickness: 10, len: 0.6, outlinewidth: 0},
       }],
       layout: {
