@@ -130,9 +130,14 @@ def test_a_class_of_the_table_leads_to_its_pictures(open_page, made):
 def test_the_map_shows_the_picture_under_the_pointer(open_page, made):
     opened = open_page(made[2])
     opened.draw_all()
-    opened.page.evaluate("document.querySelector('.points').scrollIntoView({block: 'center'})")
-    opened.page.hover(".points .scatterlayer .point >> nth=0", force=True)
-    opened.until("!document.getElementById('tip').hidden")
+    opened.page.evaluate(
+        "document.querySelector('div.points').scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
+    box = opened.page.locator("div.points .scatterlayer .point >> nth=0").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.page.mouse.move(x + 40, y + 40)
+    opened.page.mouse.move(x, y, steps=5)
+    opened.until("!document.getElementById('tip').hidden", seconds=10)
     assert "given" in opened.texts("#tip")[0]
     assert opened.page.evaluate("document.querySelector('#tip img').naturalWidth") > 0
 
