@@ -131,7 +131,8 @@ def test_the_map_shows_the_picture_under_the_pointer(open_page, made):
     opened = open_page(made[2])
     opened.draw_all()
     opened.page.evaluate(
-        "document.querySelector('div.points').scrollIntoView({block: 'center', behavior: 'instant'})"
+        "document.querySelector('div.points')"
+        ".scrollIntoView({block: 'center', behavior: 'instant'})"
     )
     box = opened.page.locator("div.points .scatterlayer .point >> nth=0").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
