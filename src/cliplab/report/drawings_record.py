@@ -5,11 +5,8 @@ The schema is `drawings.schema.json` beside this file.
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,8 @@ from cliplab.nouns import Recognizer, Record, Skipped
 from cliplab.report.blocks import plain
 from cliplab.report.layout import NOT_SCORED, lay_out, percent, with_interval
 from cliplab.report.record import FILE, to_json
-from cliplab.runtime.errors import CliplabError, DataError, Faults, FormatTooNew
+from cliplab.report.schemas import check_shape
+from cliplab.runtime.errors import CliplabError, DataError, FormatTooNew
 from cliplab.runtime.storage import read_json, write_bytes
 
 SCHEMA_VERSION = 1
@@ -123,24 +121,9 @@ def make_drawings_record(
 # ---------------------------------------------------------------------------------- on disk
 
 
-@functools.cache
-def drawings_schema() -> dict[str, Any]:
-    """JSON Schema of the `record.json` of drawings."""
-    text = resources.files("cliplab.report").joinpath("drawings.schema.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
 def validate_drawings_record(data: object, where: str = "The record") -> None:
     """Check the data of a record against the schema; a DataError names every fault."""
-    import jsonschema
-
-    faults = Faults()
-    errors = jsonschema.Draft202012Validator(drawings_schema()).iter_errors(data)
-    for error in sorted(errors, key=lambda e: [str(step) for step in e.absolute_path]):
-        place = error.json_path.removeprefix("$").lstrip(".") or "the whole"
-        faults.add(f"{place}: {error.message[:240]}")
-    faults.raise_any(f"{where} does not have the shape of the schema (drawings.schema.json):")
+    check_shape(data, "drawings.schema.json", where)
 
 
 def write_drawings_record(folder: Path, record: Record) -> None:
