@@ -17,7 +17,7 @@ help:
 	@echo "make test-slow  the slow tests alone"
 	@echo "make lint       format and lint, checked"
 	@echo "make types      mypy, strict"
-	@echo "make docs       the generated references, written anew"
+	@echo "make docs       the documentation: references written anew, pages into docs/_build"
 	@echo "make bench      the benchmarks, side by side with the peers where those are installed"
 
 $(BIN)/python:
@@ -53,9 +53,11 @@ types: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate.py
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 bench: $(DEV_STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build docs/notebooks build dist .pytest_cache .mypy_cache .ruff_cache

@@ -3,6 +3,7 @@
 docs/cli.md        every command and option, from the command line itself
 docs/families.md   data sets, classifiers, prompts: what there is, from the families themselves
 docs/datasets.md   each data set: tasks, traps, archives, licence, citation, prompts
+docs/api.md        the public nouns and verbs of Python
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def _options(command: Any) -> list[str]:
         if parameter.name == "help":
             continue
         is_argument = parameter.param_type_name == "argument"
-        shown = parameter.metavar if is_argument else ", ".join(parameter.opts)
+        shown = ", ".join(parameter.opts)
+        if is_argument:
+            shown = parameter.metavar or f"[{parameter.name.upper()}]"
         told = (parameter.help or "").replace("|", "\\|")
         default = parameter.default
         if not is_argument and default not in (None, False, ()) and not callable(default):
@@ -95,7 +98,14 @@ def datasets_reference() -> str:
     return written
 
 
+def api_reference() -> str:
+    """Markdown of the public Python names."""
+    written: str = runpy.run_path(str(DOCS / "python_names.py"))["api_reference"](NOTE)
+    return written
+
+
 REFERENCES = {
+    "api.md": api_reference,
     "cli.md": cli_reference,
     "families.md": families_reference,
     "datasets.md": datasets_reference,

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from cliplab.classifiers.estimator import LinearProbe as LinearProbe
     from cliplab.datasets.family import open_dataset as open_dataset
     from cliplab.datasets.prepare import prepare as prepare
+    from cliplab.drawing import draw as draw
+    from cliplab.drawing_requests import DrawConfig as DrawConfig
+    from cliplab.drawings import Drawings as Drawings
     from cliplab.embeddings.extract import embed as embed
     from cliplab.encoders.contrastive import ContrastiveConfig as ContrastiveConfig
     from cliplab.encoders.contrastive import train_clip as train_clip
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from cliplab.nouns import Record as Record
     from cliplab.prior_training import train_prior as train_prior
     from cliplab.priors.config import PriorConfig as PriorConfig
+    from cliplab.priors.opening import load_prior as load_prior
     from cliplab.protocol import EvaluateConfig as EvaluateConfig
     from cliplab.report.compare import compare_runs as compare_runs
     from cliplab.report.record import read_run as read_run
@@ -42,28 +46,32 @@ _HOMES = {
     "prepare": "datasets.prepare",
     "load_encoder": "encoders.open_clip",
     "train_clip": "encoders.contrastive",
-    "ContrastiveConfig": "encoders.contrastive",
     "embed": "embeddings.extract",
     "evaluate": "evaluation",
-    "EvaluateConfig": "protocol",
     "classify": "classification",
-    "ClassifyConfig": "classification",
     "read_run": "report.record",
     "load_tokenizer": "tokenizers.opening",
     "train_tokenizer": "tokenizers.training",
-    "TokenizerConfig": "tokenizers.config",
     "train_prior": "prior_training",
-    "PriorConfig": "priors.config",
+    "load_prior": "priors.opening",
+    "draw": "drawing",
+    "DrawConfig": "drawing_requests",
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
-    "Prior": "nouns",
     "Embeddings": "nouns",
     "Predictions": "nouns",
     "Record": "nouns",
 }
 
 _FURTHER = {  # found here too, though not among the names to begin with
+    "Drawings": "drawings",
+    "Prior": "nouns",
+    "EvaluateConfig": "protocol",
+    "TokenizerConfig": "tokenizers.config",
+    "ClassifyConfig": "classification",
+    "ContrastiveConfig": "encoders.contrastive",
+    "PriorConfig": "priors.config",
     "LinearProbe": "classifiers.estimator",
     "compare_runs": "report.compare",
 }

@@ -1,4 +1,4 @@
-"""The whole of seeing, in a minute and from nothing: train, evaluate, classify."""
+"""The whole of it, in a minute and from nothing: train, evaluate, classify; then draw."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cliplab.classification import Classified, ClassifyConfig, classify
+from cliplab.drawing import draw, open_artist
+from cliplab.drawing_requests import DrawConfig
 from cliplab.evaluation import evaluate
 from cliplab.nouns import TEST, Record
 from cliplab.protocol import EvaluateConfig
+
+DRAWN, DRAWINGS = 6, 8  # classes, and drawings of each
 
 
 class Demonstration(NamedTuple):
@@ -20,6 +24,7 @@ class Demonstration(NamedTuple):
     digit: Path  # the picture that was classified
     truth: str  # what it shows
     answer: Classified
+    drawings: Path  # a grid, a row for each of a few things
 
 
 def demo(
@@ -30,8 +35,8 @@ def demo(
     Parameters
     ----------
     out
-        Folder for the trained CLIP (`clip/`), the run (`run/`) and a picture. A CLIP that was
-        trained there before is used again.
+        Folder for the trained CLIP (`clip/`), the run (`run/`), a picture and a grid of drawings. A
+        CLIP that was trained there before is used again.
     home
         Folder of what is kept between runs; None: `CLIPLAB_HOME`.
     told
@@ -58,7 +63,18 @@ def demo(
         label=labels, prompt=("the digit {}",), encoder=str(encoder), device="cpu", home=home
     )
     truth = labels[digits.labels[task][row]]
-    return Demonstration(encoder, record, picture, truth, classify([picture], question))
+    answer = classify([picture], question)
+    told("Drawing a few things with the model that comes with cliplab …")
+    return Demonstration(encoder, record, picture, truth, answer, draw_some(out, home=home))
+
+
+def draw_some(out: Path, *, home: Path | None = None) -> Path:
+    """Write `drawings.png`: a few of the classes that the shipped prior knows, a row each."""
+    config = DrawConfig(device="cpu", home=home)
+    artist = open_artist(config)
+    names = artist.prior.class_names
+    chosen = names[:: max(1, len(names) // DRAWN)][:DRAWN]
+    return draw(chosen, DRAWINGS, config, artist).save(out / "drawings.png")
 
 
 def _fresh(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,7 +78,8 @@ def evaluate(
     Returns
     -------
     Record
-        What `record.json` in the run's folder holds; `predictions.parquet` lies beside it.
+        What `record.json` in the run's folder holds; `predictions.parquet` lies beside it, and
+        `report.html`, the page to look at, unless `config.report` is off.
 
     Raises
     ------
@@ -97,7 +99,9 @@ def evaluate(
     eye = open_encoder(encoder, config) if isinstance(encoder, str | Path) else encoder
     clock("loading")
     if is_retrieval(subject.dataset, subject.task):
-        return retrieve(subject, eye, config, clock, told=told)
+        found = retrieve(subject, eye, config, clock, told=told)
+        _report(found, subject, config)
+        return found
     if fitted is None:
         for warning in warnings_of(subject, config):
             say(f"cliplab: warning: {warning}")
@@ -114,7 +118,9 @@ def evaluate(
     clock("metrics")
     curves = _few_shot(problem, seen.scored, results, config)
     clock("few_shot")
-    return _write(subject, eye, seen, class_vectors, judged, results, curves, config, clock)
+    record = _write(subject, eye, seen, class_vectors, judged, results, curves, config, clock)
+    _report(record, subject, config)
+    return record
 
 
 def open_encoder(name: str | Path, config: EvaluateConfig) -> Encoder:
@@ -310,6 +316,7 @@ def _write(
     clock: Clock,
 ) -> Record:
     from cliplab.report.blocks import encoder_block, prompts_block
+    from cliplab.report.embedding_map import write_map
     from cliplab.report.record import make_record, write_run
     from cliplab.report.runs import new_run_folder
     from cliplab.runtime.machine import machine, versions
@@ -334,9 +341,18 @@ def _write(
         warnings=warnings_of(subject, config),
         trained_on=_trained_on(subject, config),
     )
-    learned = [one.fitted.save for one in judged]
-    write_run(folder, record, {one.name: one.predictions for one in judged}, learned)
+    beside = [one.fitted.save for one in judged]
+    beside.append(partial(write_map, embeddings=seen.scored))
+    write_run(folder, record, {one.name: one.predictions for one in judged}, beside)
     return record
+
+
+def _report(record: Record, subject: Subject, config: EvaluateConfig) -> None:
+    from cliplab.report.page import no_condition, write_page
+
+    if config.report:
+        with no_condition(again=f"cliplab report {record.run}"):
+            write_page([record.run], dataset=subject.dataset, home=config.home)
 
 
 def _dataset_block(subject: Subject, split: str, ids: np.ndarray | None = None) -> dict[str, Any]:

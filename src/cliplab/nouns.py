@@ -1,4 +1,6 @@
-"""The types that cross a boundary between stages; the lowest layer, imported by all.
+"""The types that cross a boundary between stages; imported by all stages.
+
+Those of the second river, from pixels to drawings, stand in `drawing_nouns` and are found here too.
 
 Legend of letters, used in shapes throughout the project: N pictures, M scored pictures, C classes,
 D width of the joint space, F width of the features before the projection, B batch, H W pixels,
@@ -15,6 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+
+from cliplab import display
+from cliplab.drawing_nouns import ImageTokenizer as ImageTokenizer
+from cliplab.drawing_nouns import Pixels as Pixels
+from cliplab.drawing_nouns import Prior as Prior
+from cliplab.drawing_nouns import Recognizer as Recognizer
 
 if TYPE_CHECKING:
     import torch
@@ -71,10 +79,6 @@ CAPTIONS_ALONE = Task("captions", ())
 """The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
 
 
-CAPTIONS_ALONE = Task("captions", ())
-"""The one task of pictures that have captions and no classes: each is unlabelled; it has splits."""
-
-
 @dataclass(frozen=True, slots=True)
 class Card:
     """Where a data set comes from and what one may do with it."""
@@ -124,7 +128,7 @@ class PixelSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(display.DatasetInNotebook):
     """Labelled pictures with stable ids, tasks and splits; the pictures themselves stay on disk."""
 
     name: str  # as the user names it, without the task: "photos/", "digits", "hf:owner/name"
@@ -210,7 +214,7 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(display.EmbeddingsInNotebook):
     """Vectors of a data set's pictures, with their labels and the identity of what made them."""
 
     ids: np.ndarray  # (N,) str objects
@@ -226,7 +230,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class Predictions(display.PredictionsInNotebook):
     """What a classifier says of M pictures."""
 
     ids: np.ndarray  # (M,) str objects
@@ -286,7 +290,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(display.RecordInNotebook):
     """One evaluation, as `record.json` holds it: plain JSON types in the shape of the schema."""
 
     data: Mapping[str, Any]
@@ -298,154 +302,6 @@ class Record:
     def run(self) -> Path:
         """The folder of the run."""
         return Path(self.data["run"])
-
-
-class Pixels(Protocol):
-    """8-bit pictures of one size, read by their place; never all at once."""
-
-    @property
-    def rows(self) -> np.ndarray:
-        """(N,) int64, the data set's rows of the pictures, in the order of their places."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of each picture."""
-        ...
-
-    def read(self, places: Sequence[int] | np.ndarray) -> np.ndarray:
-        """(n, C, H, W) uint8 of these places, in that order."""
-        ...
-
-
-@runtime_checkable
-class ImageTokenizer(Protocol):
-    """8-bit pictures of one size ⇄ grids of integers, with its own preprocessing.
-
-    `identity` is a mapping of plain types that names all that changes the tokens.
-    """
-
-    name: str
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Weights digest and recipe."""
-        ...
-
-    @property
-    def codes(self) -> int:
-        """K, the size of the vocabulary."""
-        ...
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """(h, w) tokens of a picture."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the pictures that it takes and gives."""
-        ...
-
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures (B, C, H, W) uint8 → tokens (B, h, w) int64 in 0..K-1, without noise."""
-        ...
-
-    def decode(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens (B, h, w) int64 in 0..K-1 → pictures (B, C, H, W) uint8."""
-        ...
-
-
-@runtime_checkable
-class Prior(Protocol):
-    """What is drawn, as a vector → which tokens the drawing has.
-
-    `identity` is a mapping of plain types that names all that changes what is drawn.
-    """
-
-    name: str
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Weights digest, sizes, kind of condition."""
-        ...
-
-    @property
-    def codes(self) -> int:
-        """K, the size of the vocabulary."""
-        ...
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """(h, w) tokens of a drawing."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """E, of a condition."""
-        ...
-
-    @property
-    def condition(self) -> str:
-        """What it was trained by: "text", "image" (asked with texts), or "class"."""
-        ...
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The C classes that it learned; none of drawings without classes."""
-        ...
-
-    @property
-    def tokenizer(self) -> Mapping[str, Any]:
-        """Identity of the tokenizer whose tokens it learned."""
-        ...
-
-    @property
-    def encoder(self) -> Mapping[str, Any] | None:
-        """Identity of the encoder whose unit vectors are its conditions; None: classes are."""
-        ...
-
-    def sample(
-        self,
-        condition: np.ndarray,
-        settings: Any = None,
-        *,
-        seed: int,
-        first: int = 0,
-        kept: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Conditions (B, E) float32 → tokens (B, h, w) int64 in 0..K-1.
-
-        Row b depends on the seed and on `first` + b alone; `kept` (B, h, w) int64 holds tokens that
-        stay, and -1 elsewhere.
-        """
-        ...
-
-    def bits(self, tokens: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """Bits (B,) float64 that tokens (B, h, w) take under conditions (B, E)."""
-        ...
-
-
-@runtime_checkable
-class Recognizer(Protocol):
-    """A classifier of small pictures that scores what is drawn: reconstructions and samples."""
-
-    name: str
-    class_names: tuple[str, ...]  # C names
-    shape: tuple[int, int, int]  # (C, H, W) of the pictures that it takes
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """All that changes its answers, in plain types."""
-        ...
-
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures (B, C, H, W) uint8 → log-probabilities (B, classes) float32."""
-        ...
-
-    def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures (B, C, H, W) uint8 → features (B, F) float32 of the layer before the last."""
-        ...
 
 
 ProgressSink = Callable[[int], None]

@@ -13,6 +13,7 @@ from cliplab.nouns import TRAIN, Dataset, digest_of
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.storage import home as home_of
 from cliplab.tokenizers.pixel_stream import evenly
+from cliplab.training.memory import return_freed_memory_once
 
 if TYPE_CHECKING:
     from cliplab.nouns import Encoder
@@ -99,6 +100,7 @@ def train_prior(
         dataset, tokenizer, home=subject.home, workers=config.workers, on_bad=config.on_bad
     )
     tokens = read_tokens(made.folder)
+    return_freed_memory_once()  # of reading and encoding, before the training is planned
     return train_on_lessons(
         _lessons(dataset, tokens, shown, rows),
         _lessons(dataset, tokens, shown, held_out),
@@ -156,7 +158,15 @@ def _notes(subject: Subject, tokenizer: Tokenizer, shown: Shown, n_skipped: int)
         "encoder": None if subject.encoder is None else dict(subject.encoder.identity),
         "prompts": list(shown.prompts[:MOST_PROMPTS]),
         "n_skipped": n_skipped,
+        "tokenizer_name": _place(tokenizer.name),
+        "encoder_name": None if subject.encoder is None else _place(subject.encoder.name),
     }
+
+
+def _place(name: str) -> str:
+    """Give a name as it means the same from another working directory."""
+    folder = Path(name).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else name
 
 
 def _lessons(dataset: Dataset, tokens: Tokens, shown: Shown, rows: np.ndarray) -> Lessons:

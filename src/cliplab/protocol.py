@@ -46,6 +46,7 @@ class EvaluateConfig:
     on_bad: str = "list"  # an unreadable picture is listed; "fail": it ends the run
     max_pixels: int | None = None  # larger pictures count as unreadable; None: the stated limit
     out: Path | None = None  # folder of the run; None: ./runs/DATASET-ENCODER-DATE
+    report: bool = True  # whether report.html is written into that folder as well
     home: Path | None = None  # folder of what is kept; None: CLIPLAB_HOME
 
     def __post_init__(self) -> None:

@@ -64,6 +64,7 @@ def evaluate_all(
         records = [evaluate(datasets[0], encoders[0], config, told=told)]
     else:
         records = _all_cells(datasets, encoders, config, memory, told, on_fault)
+        _report(records, config, told)
     if csv:
         if "retrieval" in records[0].data:
             write_csv(csv, retrieval_rows(records))
@@ -99,6 +100,16 @@ def _all_cells(
                         raise
                     on_fault(dataset, error)
     return records
+
+
+def _report(records: Sequence[Record], config: EvaluateConfig, told: Told) -> None:
+    """Write the page of all cells side by side; each has its own in the folder of its run."""
+    from cliplab.report.page import no_condition, side_by_side
+
+    if config.report and len(records) > 1:
+        again = " ".join(["cliplab report", *(str(record.run) for record in records)])
+        with no_condition(again):
+            told(f"side by side: {side_by_side(records, config.out or RUNS, config.home)}")
 
 
 class _Lazily:
@@ -193,7 +204,8 @@ def _memory(
         if folder.is_dir():
             files += sorted(file for file in folder.iterdir() if file.is_file())
     stamps = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files if f.exists()]
-    call: list[object] = [list(encoders), config.as_json(), stamps]
+    settings = {name: value for name, value in config.as_json().items() if name != "report"}
+    call: list[object] = [list(encoders), settings, stamps]
     call.append(__version__ if keep else list(map(_named, datasets)))
     name = f".{'kept' if keep else 'suite'}-{digest_of(call)[:16]}.json"
     return (config.out or RUNS) / name

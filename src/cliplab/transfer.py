@@ -20,6 +20,7 @@ from cliplab.runtime.storage import locked, make_folder, read_json, write_json
 FORMAT_VERSION = 1
 FILE = "transfer.json"  # what a folder of cells holds, in words
 ZERO_SHOT = "zero_shot"
+NO_NUMBERS = ("out", "home", "workers", "report")  # settings that change no number
 RUNS = Path("runs")
 
 
@@ -99,8 +100,9 @@ def transfer(
     names = matrix.narrowed(domains[0], domains[0]).class_names
     told(_first_line(eye, trained, titles, names, left_out))
     with locked(folder / FILE, lambda: say(f"Waiting for another cliplab that fills {folder}")):
-        _claim(folder, key, titles)
+        _claim(folder, key, titles, matrix.plan())
         cells = [cell for row in (*range(len(domains)), None) for cell in matrix.row(row)]
+    _report(folder, config)
     return Transfer(folder, tuple(titles), names, left_out, eye.name, trained, tuple(cells))
 
 
@@ -223,6 +225,15 @@ class _Matrix(NamedTuple):
         own, other = (scored.dataset, scored.task), (taught.dataset, taught.task)
         return taught_by(scored, learn_from(own, other, self.common))
 
+    def plan(self) -> list[list[str | None]]:
+        """Name what each cell is trained on (None: zero-shot) and tested on, and its folder."""
+        numbers = (*range(len(self.domains)), None)
+        return [
+            [None if row is None else self.titles[row], title, self._name(row, column)]
+            for row in numbers
+            for column, title in enumerate(self.titles)
+        ]
+
     def row(self, number: int | None) -> list[Cell]:
         """Do the cells of a row that are not finished; the classifier is fitted for the first."""
         train = None if number is None else self.titles[number]
@@ -239,7 +250,7 @@ class _Matrix(NamedTuple):
                 narrowed = self.narrowed(
                     subject, self.domains[column if number is None else number]
                 )
-                settings = dataclasses.replace(config, out=run)
+                settings = dataclasses.replace(config, out=run, report=False)
                 record = evaluate(narrowed, self.encoder, settings, fitted=fitted)
                 say(f"{run.name}: {_percent(record)}")
             cells.append(Cell(train, test, record))
@@ -278,7 +289,7 @@ def _folder(
     from cliplab.report.blocks import plain
     from cliplab.runtime.machine import versions
 
-    settings = {k: v for k, v in config.as_json().items() if k not in ("out", "home", "workers")}
+    settings = {k: v for k, v in config.as_json().items() if k not in NO_NUMBERS}
     content = [[s.dataset.name, s.task.name, s.dataset.content_digest()] for s in domains]
     prompts = [[list(s.class_names), plain(s.prompts)] for s in domains]
     key = digest_of([plain(settings), content, prompts, plain(eye.identity), versions()])
@@ -287,7 +298,9 @@ def _folder(
     return config.out or RUNS / name, key
 
 
-def _claim(folder: Path, key: str, titles: Sequence[str]) -> None:
+def _claim(
+    folder: Path, key: str, titles: Sequence[str], cells: Sequence[Sequence[str | None]]
+) -> None:
     """Write the plan, or find that it is ours."""
     make_folder(folder)
     path = folder / FILE
@@ -296,7 +309,17 @@ def _claim(folder: Path, key: str, titles: Sequence[str]) -> None:
             f"{folder} holds a transfer of other pictures or settings. Give another folder with "
             "--out DIR, or move that one away."
         )
-    write_json(path, {"format_version": FORMAT_VERSION, "key": key, "domains": list(titles)})
+    plan = {"format_version": FORMAT_VERSION, "key": key, "domains": list(titles)}
+    write_json(path, {**plan, "cells": cells})
+
+
+def _report(folder: Path, config: EvaluateConfig) -> None:
+    from cliplab.report.page import no_condition
+    from cliplab.report.transfer_page import write_transfer_page
+
+    if config.report:
+        with no_condition(again=f"cliplab report {folder}"):
+            write_transfer_page(folder)
 
 
 def _first_line(

@@ -159,8 +159,10 @@ def test_flags_equal_fields():
     from cliplab.classification import ClassifyConfig
     from cliplab.cli.audit import audit
     from cliplab.cli.classify import classify
+    from cliplab.cli.draw import draw
     from cliplab.cli.evaluate import evaluate
     from cliplab.cli.train import clip, tokenizer
+    from cliplab.drawing_requests import DrawConfig
     from cliplab.encoders.contrastive import ContrastiveConfig
     from cliplab.protocol import EvaluateConfig
     from cliplab.tokenizers.config import TokenizerConfig
@@ -168,9 +170,10 @@ def test_flags_equal_fields():
     beside = {
         evaluate: {"datasets", "encoder", "csv", "all_classes", "json"},
         classify: {"images", "csv", "json"},
-        audit: {"dataset", "encoder", "csv", "json"},
+        audit: {"dataset", "encoder", "csv", "report", "json"},
         clip: {"dataset", "out", "home", "json"},
         tokenizer: {"dataset", "out", "evaluate", "json"},
+        draw: {"texts", "n", "out", "scale", "json"},
     }
     for command, config in (
         (evaluate, EvaluateConfig),
@@ -178,6 +181,7 @@ def test_flags_equal_fields():
         (audit, AuditConfig),
         (clip, ContrastiveConfig),
         (tokenizer, TokenizerConfig),
+        (draw, DrawConfig),
     ):
         flags = inspect.signature(command).parameters
         fields = {field.name: field for field in dataclasses.fields(config)}
@@ -198,6 +202,7 @@ def test_every_command_prints_one_json_value_and_nothing_else(cliplab, photos, t
     calls = {
         "evaluate": (photos, "-e", tiny_clip, "--out", "runs/a"),
         "compare": ("a",),
+        "report": ("a",),
         "transfer": (photos, other, "-e", tiny_clip),
         "audit": (photos, "-e", tiny_clip),
         "runs": (),
@@ -220,6 +225,7 @@ def test_every_command_prints_one_json_value_and_nothing_else(cliplab, photos, t
 @pytest.mark.slow
 def test_the_demo_prints_one_json_value_with_its_record(cliplab):
     found = cliplab("demo", "--out", "shown", "--json").json()
+    assert Path(found["drawings"]).read_bytes()[:4] == b"\x89PNG"
     assert found["record"]["results"][0]["metrics"]["top1"]["value"] > 0.95
     assert found["answer"]["labels"][0] == "zero"
 

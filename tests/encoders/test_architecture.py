@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from cliplab.encoders.architecture import TINY, build, read_architecture
+from cliplab.encoders.architecture import SKETCH, TINY, build, read_architecture
 from cliplab.runtime.errors import UnknownName, UsageError
 
 TOWERS = {
@@ -37,6 +37,15 @@ def test_tiny_is_mostly_its_token_table():
     assert total < 4_000_000
     assert built.preprocessing.size == (32, 32)
     assert built.tokenize(["a digit"]).shape == (1, 24)
+
+
+def test_sketch_is_narrow_and_reads_drawings():
+    built = build(read_architecture(SKETCH), seed=0)
+    table = built.model.token_embedding.weight.numel()
+    assert sum(p.numel() for p in built.model.parameters()) - table < 700_000
+    assert built.preprocessing.size == (64, 64)
+    with torch.no_grad():
+        assert built.model.eval().encode_image(torch.zeros(1, 3, 64, 64)).shape == (1, 64)
 
 
 def test_weights_depend_on_the_seed_alone_and_leave_the_global_one():

@@ -273,6 +273,23 @@ def test_captions_of_the_data_set_are_trained_on(colours):
         caption_pictures(colours, task, (TRAIN,), captions="column")
 
 
+def test_any_caption_of_a_class_may_be_right(colours, tmp_path):
+    config = dataclasses.replace(QUICK, epochs=12, batch_size=16, targets="classes")
+    folder = train_clip(colours, config, tmp_path / "clip")
+    assert accuracy(folder, colours) == 1.0
+    with pytest.raises(UsageError, match="targets classes there, pairs now"):
+        train_clip(colours, dataclasses.replace(config, targets="pairs"), folder)
+    told = dataclasses.replace(colours, captions=[("its own",), ("another",)] * 32)
+    with pytest.raises(UsageError, match=r"--targets classes.*the data set's captions"):
+        train_clip(told, config, tmp_path / "other")
+
+
+def test_it_knows_the_words_of_its_captions(colours, tmp_path):
+    encoder = load_encoder(train_clip(colours, QUICK, tmp_path / "clip"), device="cpu")
+    assert encoder.unknown_words("something RED, a square") == ()
+    assert encoder.unknown_words("a red circle") == ("circle",)
+
+
 def test_a_batch_depends_on_its_number_alone(colours):
     captioned = caption_pictures(colours, colours.task(), (TRAIN,))
     preprocessing = Preprocessing(size=(16, 16))
@@ -283,6 +300,9 @@ def test_a_batch_depends_on_its_number_alone(colours):
     jumped = next(batches_from(pairs, 3, **settings))
     assert (fourth.pixels == jumped.pixels).all()
     assert (fourth.captions == jumped.captions).all()
+    assert (fourth.classes == jumped.classes).all()
+    said = [captioned.texts[k] for k in fourth.captions]
+    assert ["red" in text for text in said] == [c == 0 for c in fourth.classes]
     streamed = pairs._replace(pixels=None)  # too many to keep: read batch by batch
     assert (next(batches_from(streamed, 3, **settings)).pixels == jumped.pixels).all()
 
@@ -322,6 +342,7 @@ def test_unreadable_pictures_are_left_out_or_fatal(colours, tmp_path):
     [({"epochs": 0}, "--epochs 0"), ({"lr": float("nan")}, "--lr"), ({"batch_size": 1}, "2 or"),
      ({"captions": "mine"}, "--captions"), ({"seed": -1}, "--seed"), ({"workers": 0}, "--workers"),
      ({"prompt": ("a square",)}, "class name goes"),
+     ({"targets": "all"}, "--targets all: give pairs or classes"),
      ({"memory": "much"}, "--memory much"),
      ({"prompt": ("a {}",), "captions": "column"}, "exclude each other")],
 )  # fmt: skip

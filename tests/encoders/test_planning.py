@@ -99,10 +99,12 @@ def test_batch_normalisation_takes_batches_whole():
         plan_training(cost(**RESNET), made, enough - 1, B, 1 << 40, on_cpu=True)
 
 
+@pytest.mark.parametrize("targets", ["pairs", "classes"])
 @pytest.mark.parametrize("plan", [Plan(B), Plan(8), Plan(8, (CHECKPOINTED,))])
-def test_the_simulation_counts_what_a_real_step_allocates(plan):
+def test_the_simulation_counts_what_a_real_step_allocates(plan, targets):
     """Storages of the same step on the CPU, counted by the same mode."""
-    from cliplab.encoders.two_passes import Inputs, add_gradient, loss_of_model
+    from cliplab.encoders.losses import loss_of_model
+    from cliplab.encoders.two_passes import Inputs, add_gradient
     from cliplab.training.simulation import footprint
 
     towers = {
@@ -120,12 +122,12 @@ def test_the_simulation_counts_what_a_real_step_allocates(plan):
     model = build(architecture, 0).model
     planning.recompute_blocks(model, bool(plan.techniques))
     tokens = torch.randint(0, 99, (10, 8))
-    inputs = Inputs(torch.randn(B, 3, 32, 32), tokens, torch.randint(0, 10, (B,)))
+    which = torch.randint(0, 10, (B,))
+    inputs = Inputs(torch.randn(B, 3, 32, 32), tokens, which, which % 3)
+    loss_of = loss_of_model(model, targets)
     with torch.random.fork_rng([]):
-        real = footprint(
-            lambda: add_gradient(model, loss_of_model(model), inputs, plan.micro_batch, 0)
-        ).peak
-    made = sketch(build(architecture, 0, device="meta"), tokens)
+        real = footprint(lambda: add_gradient(model, loss_of, inputs, plan.micro_batch, 0)).peak
+    made = sketch(build(architecture, 0, device="meta"), tokens, targets)
     told = cost_of(made, B, 10, 0, on_cpu=True).peak(plan.micro_batch, plan.techniques)
     assert told == pytest.approx(real, rel=0.1)
 

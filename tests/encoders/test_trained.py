@@ -32,7 +32,7 @@ def test_round_trip(tmp_path, tiny_folder):
     assert set(found) == set(state)
     assert all(torch.equal(found[name], state[name]) for name in state)
     notes = json.loads((tmp_path / "made" / trained.NOTES).read_text())
-    assert notes == {"format_version": trained.FORMAT_VERSION, "seed": 3}
+    assert notes == {"format_version": trained.WHOLE, "seed": 3}
 
 
 def test_open_clip_reads_it_without_us(folder, pictures):

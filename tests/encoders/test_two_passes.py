@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from cliplab.encoders.architecture import Architecture, build
+from cliplab.encoders.losses import loss_of_model
 from cliplab.encoders.two_passes import (
     DropoutOfBatch,
     Inputs,
     add_gradient,
     draw_for_batches,
     draws_by_micro_batch,
-    loss_of_model,
     takes_batches_whole,
 )
 
@@ -53,12 +53,12 @@ def batch() -> Inputs:
     pixels = torch.randn(B, 3, 8, 8, generator=generator, dtype=torch.float64)
     tokens = torch.randint(1, 32, (K, 8), generator=generator)
     which = torch.cat([torch.arange(K), torch.randint(0, K, (B - K,), generator=generator)])
-    return Inputs(pixels, tokens, which)
+    return Inputs(pixels, tokens, which, which % 3)
 
 
-def gradients(model, micro_batch, seed=3):
+def gradients(model, micro_batch, seed=3, targets="pairs"):
     model = copy.deepcopy(model)
-    loss = add_gradient(model, loss_of_model(model), batch(), micro_batch, seed)
+    loss = add_gradient(model, loss_of_model(model, targets), batch(), micro_batch, seed)
     return loss, {name: p.grad for name, p in model.named_parameters()}
 
 
@@ -68,14 +68,15 @@ def largest_difference(one, other) -> float:
     return float((whole - parts).norm() / whole.norm())
 
 
+@pytest.mark.parametrize("targets", ["pairs", "classes"])
 @pytest.mark.parametrize("siglip", [False, True])
 @pytest.mark.parametrize("recomputed", [False, True])
 @pytest.mark.parametrize("micro_batch", [1, 5, 6, 11])
-def test_gradients_are_those_of_the_whole_batch(siglip, recomputed, micro_batch):
+def test_gradients_are_those_of_the_whole_batch(targets, siglip, recomputed, micro_batch):
     model = copy.deepcopy(make(siglip=siglip))
-    loss, whole = gradients(model, B)
+    loss, whole = gradients(model, B, targets=targets)
     model.set_grad_checkpointing(recomputed)
-    parts_loss, parts = gradients(model, micro_batch)
+    parts_loss, parts = gradients(model, micro_batch, targets=targets)
     assert float(parts_loss) == pytest.approx(float(loss), rel=1e-12)
     assert all(float(g.abs().sum()) > 0 for g in whole.values())
     assert largest_difference(whole, parts) < 1e-9
@@ -90,7 +91,7 @@ def test_the_whole_batch_is_the_plain_gradient():
     plain = copy.deepcopy(model)
     images = plain.encode_image(inputs.pixels, normalize=True)
     captions = plain.encode_text(inputs.tokens, normalize=True)[inputs.which]
-    loss_of_model(plain)(images, captions).backward()
+    loss_of_model(plain)(images, captions, inputs.classes).backward()
     found = {name: p.grad for name, p in plain.named_parameters()}
     assert largest_difference(found, gradients(model, 4)[1]) < 1e-9
 

@@ -9,6 +9,7 @@ import cliplab
 
 PACKAGE = Path(cliplab.__file__).parent
 LEVELS = [
+    {"display", "drawing_nouns"},
     {"nouns"},
     {"runtime"},
     {"metrics", "pictures"},
@@ -18,10 +19,11 @@ LEVELS = [
     {"classifiers", "report"},
     {"lesson", "few_shot", "conditions"},
     {"protocol"},
-    {"retrieval"},
-    {"evaluation", "classification", "reconstruction", "audit", "drawing", "prior_training"},
-    {"suite", "transfer", "demo"},
-    {"reproduction"},
+    {"retrieval", "drawing_requests", "drawings"},
+    {"evaluation", "classification", "reconstruction", "audit"}
+    | {"drawing", "prior_training", "matchup"},
+    {"suite", "transfer", "demo", "kept_drawings"},
+    {"reproduction", "drawing_evaluation"},
     {"cli"},
     {"__main__"},
 ]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cliplab.pictures import grid
-from cliplab.pictures.grid import above_each_other, save_picture, written_as
+from cliplab.pictures.grid import Row, above_each_other, in_rows, save_picture, written_as
 from cliplab.runtime.errors import UsageError
 
 
@@ -49,3 +49,31 @@ def test_the_suffix_says_the_format(tmp_path):
     for name in ("a", "a.pdf", "a.txt"):
         with pytest.raises(UsageError, match=r"ends in \.png"):
             written_as(tmp_path / name)
+
+
+def test_rows_stand_under_their_titles():
+    rows = [Row("cat", pictures(3, 1, 16, 0)), Row("a dog", pictures(2, 1, 16, 1))]
+    found = in_rows(rows)
+    cell = 64 + grid.GAP
+    assert found.size == (3 * cell + grid.GAP, 2 * (cell + grid.TITLE) + grid.GAP)
+    pixels = np.asarray(found)
+    for number, row in enumerate(rows):
+        top = grid.GAP + number * (cell + grid.TITLE)
+        title = pixels[top : top + grid.TITLE, : 2 * cell]
+        assert title.min() < 60 < grid.GREY == title.max()  # dark letters on the grey
+        for column, given in enumerate(row.pictures):
+            left = grid.GAP + column * cell
+            part = pixels[top + grid.TITLE :, left:][:64:4, :64:4]
+            assert np.array_equal(part, given[0])
+
+
+def test_a_row_without_a_title_takes_no_room_for_one():
+    found = in_rows([Row("", pictures(40, 3, 28, 0))])
+    cell = 84 + grid.GAP
+    assert found.mode == "RGB"
+    assert found.size == (14 * cell + grid.GAP, 3 * cell + grid.GAP)
+
+
+def test_a_scale_is_taken_as_given():
+    assert in_rows([Row("", pictures(1, 1, 28, 0))], scale=1).size == (28 + 2 * grid.GAP,) * 2
+    assert in_rows([Row("", pictures(1, 1, 28, 0))], scale=5).width == 140 + 2 * grid.GAP

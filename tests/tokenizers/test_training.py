@@ -113,14 +113,13 @@ def test_a_finished_training_is_left_as_it_is(digits, tmp_path):
 
 
 def test_a_time_fixes_the_number_of_steps_once(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "TRIAL_SECONDS", 0.01)
-    monkeypatch.setattr(training, "_steps_in", lambda _job, _minutes: 5)
+    monkeypatch.setattr(training, "steps_in", lambda _minutes, take: take(0) or 5)
     config = dataclasses.replace(QUICK, steps=None, minutes=0.5)
-    mend = interrupted(monkeypatch, 2)
+    mend = interrupted(monkeypatch, 3)  # one of them timed
     with pytest.raises(KeyboardInterrupt):
         train_tokenizer(digits, config, tmp_path / "t")
     mend()
-    monkeypatch.setattr(training, "_steps_in", lambda *_: pytest.fail("was timed again"))
+    monkeypatch.setattr(training, "steps_in", lambda *_: pytest.fail("was timed again"))
     folder = train_tokenizer(digits, config, tmp_path / "t")
     assert json.loads((folder / ABOUT).read_text())["recipe"]["steps"] == 5
     train_tokenizer(digits, config, tmp_path / "t")  # finished: the time is not asked again

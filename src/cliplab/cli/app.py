@@ -38,11 +38,14 @@ def register() -> None:
         embed,
         encoders,
         evaluate,
+        report,
         runs,
         train,
         transfer,
     )
     from cliplab.cli import reproduce as reproducing
+    from cliplab.cli.draw import draw
+    from cliplab.cli.evaluate_drawings import evaluate_drawings
     from cliplab.cli.reconstruct import reconstruct
     from cliplab.cli.tokenize import tokenize
 
@@ -50,13 +53,16 @@ def register() -> None:
     app.command(rich_help_panel=SEE)(evaluate.evaluate)
     app.command(rich_help_panel=SEE)(classify.classify)
     app.command(rich_help_panel=SEE)(compare.compare)
+    app.command(rich_help_panel=SEE)(report.report)
     app.command(rich_help_panel=SEE)(transfer.transfer)
     app.command(rich_help_panel=SEE)(audit.audit)
     app.command(rich_help_panel=SEE)(reproducing.reproduce)
     app.command(rich_help_panel=SEE)(embed.embed)
     app.add_typer(train.app, name="train", rich_help_panel=DRAW)
+    app.command(rich_help_panel=DRAW)(draw)
     app.command(rich_help_panel=DRAW)(reconstruct)
     app.command(rich_help_panel=DRAW)(tokenize)
+    app.command(rich_help_panel=DRAW)(evaluate_drawings)
     app.command(rich_help_panel=KEEP)(data.datasets)
     app.command(rich_help_panel=KEEP)(data.prepare)
     app.command(rich_help_panel=KEEP)(encoders.encoders)

@@ -1,4 +1,4 @@
-"""`cliplab demo`: the whole of seeing on bundled real data, no downloads, about a minute."""
+"""`cliplab demo`: seeing on bundled real data, then drawing; no downloads, about a minute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cliplab.cli import options, show
+from cliplab.cli import options, show, show_page
 
 
 def demo(
@@ -20,10 +20,12 @@ def demo(
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
-    """Train a tiny CLIP on handwritten digits, then see how well it reads digits it never saw.
+    """Train a tiny CLIP on handwritten digits, see how well it reads others; draw a few things.
 
     Nothing is downloaded: scikit-learn brings the 1,797 pictures. Run again, it trains no more.
     """
     from cliplab.demo import demo as demonstrate
 
-    show.demonstration(demonstrate(out, home=home, told=show.line(json)), json=json)
+    made = demonstrate(out, home=home, told=show.line(json))
+    show.demonstration(made, json=json)
+    show_page.pages([made.record.run / "report.html"], json=json)

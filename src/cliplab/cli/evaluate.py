@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliplab.cli import options, show
+from cliplab.cli import options, show, show_page
 
 
 def evaluate(
@@ -30,6 +30,7 @@ def evaluate(
     on_bad: options.OnBad = "list",
     max_pixels: options.MaxPixels = None,
     out: options.Out = None,
+    report: options.Report = True,
     home: options.Home = None,
     csv: options.Csv = None,
     all_classes: options.AllClasses = False,
@@ -40,33 +41,18 @@ def evaluate(
     Several data sets and several encoders give a table of all of them; cells that were finished
     before a kill are not done again.
     """
+    given = dict(locals())  # options are named as the fields are
     from cliplab.protocol import EvaluateConfig
     from cliplab.suite import evaluate_all
 
-    config = EvaluateConfig(
+    config = options.filled(
+        EvaluateConfig,
+        given,
         classifier=options.split_commas(classifier or ("zero_shot", "linear_probe")),
-        train_on=train_on,
-        split=split,
         prompt=tuple(prompt or ()),
-        prompts=prompts,
-        classes=classes,
-        deduplicate=deduplicate,
-        protocol=protocol,
-        features=features,
-        normalize=normalize,
-        c=c,
         shots=options.whole_numbers("--shots", shots or ()),
-        repeats=repeats,
-        weights=weights,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-        workers=workers,
-        seed=seed,
-        on_bad=on_bad,
-        max_pixels=max_pixels,
-        out=out,
-        home=home,
     )
     records = evaluate_all(datasets, encoder, config, csv=csv, told=show.line(json))
     show.records(records, json=json, all_classes=all_classes)
+    if report:
+        show_page.pages((record.run / "report.html" for record in records), json=json)

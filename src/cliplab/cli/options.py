@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -13,6 +14,7 @@ from cliplab.nouns import DEFAULT_ENCODER
 MODEL, PROTOCOL, PICTURES = "Encoder", "Protocol", "Pictures"
 MACHINE, OUTPUT = "Machine", "Output"
 
+Config = TypeVar("Config")
 
 Encoder = Annotated[
     str,
@@ -321,6 +323,14 @@ Csv = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report/--no-report",
+        help="Write the page to look at, report.html, as well; --no-report does not.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 AllClasses = Annotated[
     bool,
     typer.Option(
@@ -364,3 +374,13 @@ def whole_numbers(name: str, values: Iterable[str]) -> tuple[int, ...]:
     if not all(text.isascii() and text.lstrip("-").isdigit() for text in given):
         raise UsageError(f"{name} {','.join(given)}: give whole numbers, as 1,2,4,8,16.")
     return tuple(int(text) for text in given)
+
+
+def filled(config: type[Config], given: Mapping[str, Any], **changed: Any) -> Config:
+    """Make a configuration of a command's options, which are named as its fields are.
+
+    `given` are the command's `locals()` before anything else is named; `changed` go before them.
+    """
+    values = {**given, **changed}
+    names = inspect.signature(config).parameters
+    return config(**{name: values[name] for name in names if name in values})

@@ -252,6 +252,7 @@ def demonstration(made: Demonstration, *, json: bool) -> None:
     print(f"\nOne held-out digit, a {made.truth}, asked about in words:\n")
     classified(made.answer, json=False)
     run = made.record.run
+    print(f"drawings: {made.drawings}\n")
     print(f"the trained CLIP: {made.encoder}\nlook closer: cliplab compare {run} · cliplab --help")
 
 

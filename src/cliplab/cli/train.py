@@ -22,7 +22,8 @@ def clip(
     model: Annotated[
         str,
         typer.Option(
-            help="`tiny`, an architecture of open_clip's, or a file of its configuration.",
+            help="`tiny`, `sketch` (drawings), an architecture of open_clip's, or a file of its "
+            "configuration.",
             rich_help_panel=options.MODEL,
         ),
     ] = "tiny",
@@ -40,6 +41,14 @@ def clip(
         ),
     ] = "auto",
     prompt: options.Prompt = None,
+    targets: Annotated[
+        str,
+        typer.Option(
+            help="pairs: a picture's own caption alone is right; classes: any of its class is, "
+            "which suits prompts.",
+            rich_help_panel=options.PROTOCOL,
+        ),
+    ] = "pairs",
     shift: Annotated[int, typer.Option(help="Pixels a picture is moved by, at most.")] = 3,
     memory: options.Memory = None,
     seed: options.Seed = 0,
@@ -54,25 +63,11 @@ def clip(
     Killed and run again, it goes on to the same weights. The folder is an encoder like any other:
     `cliplab evaluate DATASET --encoder OUT`.
     """
+    given = {**locals(), "prompt": tuple(prompt or ())}  # options are named as the fields are
     from cliplab.datasets.family import open_dataset
     from cliplab.encoders.contrastive import ContrastiveConfig, train_clip
 
-    config = ContrastiveConfig(
-        model=model,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        captions=captions,
-        prompt=tuple(prompt or ()),
-        shift=shift,
-        memory=memory,
-        seed=seed,
-        device=device,
-        workers=workers,
-        on_bad=on_bad,
-    )
+    config = options.filled(ContrastiveConfig, given)
     data, task = open_dataset(dataset, home=home)
     show.trained(train_clip(data, config, out, task=task), json=json)
 
@@ -111,15 +106,13 @@ def tokenizer(
     the record is OUT/evaluation/record.json.
     """
     given = dict(locals())  # options are named as the fields are
-    from dataclasses import fields
-
     from cliplab.datasets.family import open_dataset
     from cliplab.reconstruction import EvaluateTokenizerConfig, evaluate_held_out
     from cliplab.tokenizers.config import TokenizerConfig
     from cliplab.tokenizers.opening import load_tokenizer
     from cliplab.tokenizers.training import train_tokenizer
 
-    config = TokenizerConfig(**{field.name: given[field.name] for field in fields(TokenizerConfig)})
+    config = options.filled(TokenizerConfig, given)
     data, task = open_dataset(dataset, home=home)
     folder = train_tokenizer(data, config, out, task=task)
     record = None
@@ -168,14 +161,12 @@ def prior(
     Tokens are made once and kept. Killed and run again, it goes on to the same weights.
     """
     given = {**locals(), "prompt": tuple(prompt or ())}  # options are named as the fields are
-    from dataclasses import fields
-
     from cliplab import prior_training
     from cliplab.datasets.family import open_dataset
     from cliplab.priors.config import PriorConfig
     from cliplab.tokenizers.opening import load_tokenizer
 
-    config = PriorConfig(**{field.name: given[field.name] for field in fields(PriorConfig)})
+    config = options.filled(PriorConfig, given)
     data, task = open_dataset(dataset, home=home)
     made = load_tokenizer(tokenizer, device=device, home=home)
     asked = None

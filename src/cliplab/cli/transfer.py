@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliplab.cli import options, show
+from cliplab.cli import options, show, show_page
 from cliplab.nouns import DEFAULT_ENCODER
 
 
@@ -25,6 +25,7 @@ def transfer(
     on_bad: options.OnBad = "list",
     max_pixels: options.MaxPixels = None,
     out: options.OutCells = None,
+    report: options.Report = True,
     home: options.Home = None,
     csv: options.Csv = None,
     json: options.Json = False,
@@ -53,7 +54,10 @@ def transfer(
         on_bad=on_bad,
         max_pixels=max_pixels,
         out=out,
+        report=report,
         home=home,
     )
     found = across.transfer(tuple(datasets), encoder, config, told=show.line(json))
     show.transfer(found, csv=csv, json=json)
+    if report:
+        show_page.pages([found.folder / "report.html"], json=json)

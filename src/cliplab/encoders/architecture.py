@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
     Tokenize = Callable[[Sequence[str]], torch.Tensor]
 
-TINY = "tiny"
-"""Three narrow layers for pictures of 32x32 pixels, two for captions of 24 tokens."""
+TINY, SKETCH = "tiny", "sketch"
+OWN = (TINY, SKETCH)
+"""Architectures that come with cliplab.
+
+`tiny`: a ViT of three narrow layers for pictures of 32x32 pixels, two for captions of 24 tokens.
+`sketch`: CLIP's own ResNet, narrow and with one block a stage, for drawings enlarged to 64x64.
+"""
 
 _FROM_A_HUB = ("hf_model_name", "hf_tokenizer_name")
 
@@ -43,7 +48,7 @@ class Built(NamedTuple):
 
 
 def read_architecture(model: str | Path) -> Architecture:
-    """Find the configuration of `tiny`, of a name that open_clip knows, or of a file.
+    """Find the configuration of `tiny` or `sketch`, of a name of open_clip's, or of a file.
 
     A file is an architecture as open_clip has them (`embed_dim`, `vision_cfg`, `text_cfg`), or an
     `open_clip_config.json` with `model_cfg` and `preprocess_cfg`.
@@ -56,7 +61,8 @@ def read_architecture(model: str | Path) -> Architecture:
         A configuration that cannot be trained here: the message says what stands in the way.
     """
     name = str(model)
-    path = Path(__file__).with_name("tiny.json") if name == TINY else Path(name).expanduser()
+    own = Path(__file__).with_name(f"{name}.json")
+    path = own if name in OWN else Path(name).expanduser()
     config = _read(path) if path.is_file() else _known(name)
     architecture = Architecture(name, config["model_cfg"], config.get("preprocess_cfg", {}))
     _check(architecture)
@@ -83,7 +89,7 @@ def _known(name: str) -> dict[str, Any]:
 
     names = open_clip.list_models()
     if name not in names:
-        raise UnknownName("model", name, [TINY, *names], hint="(nor is there such a file)")
+        raise UnknownName("model", name, [*OWN, *names], hint="(nor is there such a file)")
     return {"model_cfg": open_clip.get_model_config(name)}
 
 

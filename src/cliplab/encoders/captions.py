@@ -14,6 +14,7 @@ from cliplab.nouns import UNLABELLED, Dataset, Prompts, Task
 from cliplab.runtime.errors import DataError, UsageError
 
 AUTO, COLUMN, PROMPTS = "auto", "column", "prompts"
+OWN = "the data set's captions"
 SIMPLE = Prompts("simple", ("a photo of a {}.",))
 """Where neither the call nor the data set gives prompts; what zero-shot then takes as well."""
 
@@ -26,6 +27,7 @@ class Captioned(NamedTuple):
     choices: np.ndarray  # int64 in 0..K-1: captions, one picture's (or one class's) after another
     start: np.ndarray  # (n,) int64: where a picture's captions begin in `choices`
     n_captions: np.ndarray  # (n,) int64: how many they are, 1 or more
+    classes: np.ndarray  # (n,) int64: whose prompts they are; -1: the data set's own captions
     origin: str  # where they come from, in words
     n_without: int  # pictures left out for want of a caption
 
@@ -40,6 +42,7 @@ class Captioned(NamedTuple):
             rows=self.rows[positions],
             start=self.start[positions],
             n_captions=self.n_captions[positions],
+            classes=self.classes[positions],
         )
 
 
@@ -96,6 +99,21 @@ def caption_pictures(
     return _own(dataset, rows) if own else _prompted(dataset, task, rows, templates)
 
 
+def check_classes(captioned: Captioned) -> None:
+    """Make sure that captions are prompts of classes, for a loss whose targets are classes.
+
+    Raises
+    ------
+    UsageError
+        They are the data set's own, each of its picture.
+    """
+    if captioned.origin == OWN:
+        raise UsageError(
+            f"--targets classes wants prompts of classes as captions, and these are {OWN}. Give "
+            "--captions prompts, or leave --targets out."
+        )
+
+
 def _own(dataset: Dataset, rows: np.ndarray) -> Captioned:
     assert dataset.captions is not None
     given = [[text for text in dataset.captions[row] if text.strip()] for row in rows]
@@ -113,7 +131,8 @@ def _own(dataset: Dataset, rows: np.ndarray) -> Captioned:
         choices=np.array(choices, dtype=np.int64),
         start=np.cumsum(count) - count,
         n_captions=count,
-        origin="the data set's captions",
+        classes=np.full(len(rows), UNLABELLED, dtype=np.int64),
+        origin=OWN,
         n_without=int((count == 0).sum()),
     )
     return found.only(np.flatnonzero(count))
@@ -148,6 +167,7 @@ def _prompted(
         choices=np.array(choices, dtype=np.int64),
         start=start[labels],
         n_captions=count[labels],
+        classes=labels,
         origin=f"prompts: {prompts.name}",
         n_without=0,
     )

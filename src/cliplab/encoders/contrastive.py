@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cliplab.encoders.architecture import TINY, Architecture, Built, build, read_architecture
-from cliplab.encoders.captions import Captioned, caption_pictures
+from cliplab.encoders.captions import Captioned, caption_pictures, check_classes
 from cliplab.encoders.pairs import Pairs, batches_from, read_again, read_pictures
 from cliplab.encoders.trained import (
     FORMAT_VERSION,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from cliplab.training.loop import LoopConfig
 
-CAPTIONS = ("auto", "column", "prompts")
+CAPTIONS, TARGETS = ("auto", "column", "prompts"), ("pairs", "classes")
 SHOWN = 16  # pictures in TensorBoard
 LARGEST_SCALE = math.log(100.0)  # of the logits, as in the paper (section 2.5)
 
@@ -63,6 +63,7 @@ class ContrastiveConfig:
     weight_decay: float = 0.1  # of AdamW
     captions: str = "auto"  # the data set's own where it has some; "column", "prompts": force one
     prompt: tuple[str, ...] = ()  # templates in place of the data set's; `{}` stands for the class
+    targets: str = "pairs"  # "classes": any caption of a picture's class is right (prompts alone)
     shift: int = 3  # pictures are moved by up to so many pixels each way
     seed: int = 0  # of the weights, the order and what is drawn
     memory: str | None = None  # what training may take, such as 2GiB; None: what is free
@@ -81,6 +82,7 @@ class ContrastiveConfig:
                 ("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more"),
                 ("shift", self.shift, self.shift >= 0, "0 or more"),
                 ("captions", self.captions, self.captions in CAPTIONS, ", ".join(CAPTIONS)),
+                ("targets", self.targets, self.targets in TARGETS, " or ".join(TARGETS)),
                 ("seed", self.seed, self.seed >= 0, "0 or more"),
                 ("workers", self.workers, self.workers is None or self.workers >= 1, "1 or more"),
                 ("on_bad", self.on_bad, self.on_bad in ("list", "fail"), "list or fail"),
@@ -147,6 +149,8 @@ def train_clip(
     captioned = caption_pictures(
         dataset, label, (TRAIN,), captions=config.captions, templates=config.prompt
     )
+    if config.targets == "classes":
+        check_classes(captioned)
     identity = _identity(dataset, label.name, captioned, architecture, config)
     _is_finished(folder, identity)  # refuses another's folder before anything is written
     with locked(folder / "training", lambda: say(f"Waiting for another training in {folder} …")):
@@ -187,7 +191,7 @@ def _job(
     built = build(architecture, config.seed, device="meta")
     tokens = built.tokenize(captioned.texts)
     _check_tokens(tokens, built.model, config.model)
-    drawn = planning.sketch(built, tokens)
+    drawn = planning.sketch(built, tokens, config.targets)
     if device == "cpu":
         planning.warm_up()
     load_tensorboard()
@@ -248,7 +252,9 @@ def _fill(
         "device": job.device,
         **plan_notes(job.plan),
     }
-    save_trained(folder, state, architecture.model_cfg, built.preprocessing.identity(), notes)
+    about = built.preprocessing.identity()
+    tokens = sorted(set(job.tokens.flatten().tolist()))
+    save_trained(folder, state, architecture.model_cfg, about, notes, tokens=tokens)
 
 
 def _trained(
@@ -258,6 +264,7 @@ def _trained(
     import torch
 
     from cliplab.encoders import two_passes
+    from cliplab.encoders.losses import loss_of_model
     from cliplab.encoders.planning import recompute_blocks
     from cliplab.encoders.token_table import cut_table, whole_state
     from cliplab.training.loop import train
@@ -272,7 +279,7 @@ def _trained(
         say("Its dropout is drawn by micro-batch: with another --memory it is drawn otherwise.")
     gradient = two_passes.ContrastiveGradient(
         model=model,
-        loss_of=two_passes.loss_of_model(model),
+        loss_of=loss_of_model(model, config.targets),
         tokens=job.tokens,
         plan=job.plan,
         seed=config.seed,

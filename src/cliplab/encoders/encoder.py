@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # letters and digits, "child's" as one
 BATCH = 64  # pictures or texts encoded at once by the conveniences below
 
 
@@ -41,6 +43,7 @@ class OpenClipEncoder:
         weights_digest: str,
         device: str,
         precision: str,
+        known_tokens: Sequence[int] | None = None,  # that its captions used; None: all
     ) -> None:
         from open_clip.model import get_input_dtype
 
@@ -49,6 +52,7 @@ class OpenClipEncoder:
         self.precision = precision
         self._model = model
         self._tokenize_source = tokenize_source
+        self._known_tokens = None if known_tokens is None else frozenset(known_tokens)
         self._input_dtype: torch.dtype = get_input_dtype(precision)
         self._preprocessing = Preprocessing.from_open_clip(self._model.visual.preprocess_cfg)
         self._transform = self._preprocessing.transform()
@@ -125,6 +129,23 @@ class OpenClipEncoder:
         logits = self.logit_scale * images @ captions.T + self.logit_bias
         probabilities: np.ndarray = softmax(logits, axis=1).astype(np.float32)
         return probabilities
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Words of a text that no caption of the training had, each once, as they stand there.
+
+        What they say is lost on the encoder. A published one is taken to know every word; one that
+        `cliplab train clip` made knows those of its captions.
+
+        Examples
+        --------
+        >>> load_encoder("quickdraw").unknown_words("A cat on a unicycle!")  # doctest: +SKIP
+        ('on', 'unicycle')
+        """
+        if self._known_tokens is None:
+            return ()
+        words = dict.fromkeys(_WORD.findall(text))
+        encode = self._tokenizer.encode
+        return tuple(word for word in words if not self._known_tokens.issuperset(encode(word)))
 
     # ---------------------------------------------------------------------- inside
 

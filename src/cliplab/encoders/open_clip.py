@@ -18,6 +18,8 @@ from cliplab.encoders.weights import Checkpoint, read_checkpoint
 from cliplab.nouns import DEFAULT_ENCODER, digest_of
 from cliplab.runtime.devices import check_precision, choose_device
 from cliplab.runtime.errors import CliplabError, DataError, MissingWeights, UsageError
+from cliplab.runtime.shipped import ENCODER, shipped
+from cliplab.runtime.shipped import NAME as QUICKDRAW
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,8 +55,8 @@ def load_encoder(
     Parameters
     ----------
     name
-        OpenCLIP's `ARCH/TAG`; a bare `ARCH` with `weights`; or a folder made by
-        `cliplab train clip`.
+        OpenCLIP's `ARCH/TAG`; a bare `ARCH` with `weights`; a folder made by
+        `cliplab train clip`; or `quickdraw`, the CLIP of drawings that comes with cliplab.
     weights
         A local checkpoint: safetensors, an OpenCLIP state dict, or OpenAI's TorchScript archive,
         whose code is not run. With `ARCH/TAG` it takes the tag's activation and preprocessing;
@@ -90,6 +92,7 @@ def load_encoder(
         tokenize_source=blueprint.source,
         architecture=_architecture(blueprint),
         weights_digest=checkpoint.digest,
+        known_tokens=checkpoint.tokens,
         device=device,
         precision=precision,
     )
@@ -102,6 +105,8 @@ def _blueprint(name: str, weights: Path | None) -> Blueprint:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _of_folder(name, folder, weights)
+    if name == QUICKDRAW:
+        return _of_folder(name, shipped(ENCODER), weights)
     architecture, _, tag = name.partition("/")
     if tag:
         return _of_tag(name, architecture, tag, weights)
@@ -236,6 +241,8 @@ def _quietly() -> Iterator[None]:
 
 
 def _fill(model: nn.Module, checkpoint: Checkpoint, blueprint: Blueprint) -> None:
+    from cliplab.encoders.token_table import with_whole_table
+
     if not blueprint.preprocessing and not checkpoint.from_openai:
         warnings.warn(
             f"{blueprint.weights.name} says nothing of its preprocessing and activation: taking "
@@ -245,7 +252,8 @@ def _fill(model: nn.Module, checkpoint: Checkpoint, blueprint: Blueprint) -> Non
             stacklevel=3,
         )
     try:
-        model.load_state_dict(fitted(checkpoint.state, model), strict=True)
+        state = with_whole_table(checkpoint.state, checkpoint.tokens or (), model)
+        model.load_state_dict(fitted(state, model), strict=True)
     except (RuntimeError, KeyError, AttributeError) as error:
         raise DataError(_misfit(blueprint, error)) from error
     _keep_exact(model, checkpoint)

@@ -40,6 +40,7 @@ class PairBatch(NamedTuple):
 
     pixels: torch.Tensor  # (B, 3, H, W) float32
     captions: np.ndarray  # (B,) int64 in 0..K-1
+    classes: np.ndarray  # (B,) int64; -1 where captions are not of classes
 
 
 def read_pictures(
@@ -133,16 +134,25 @@ def batches_from(
         chosen = order[within * batch_size : (within + 1) * batch_size]
         chance = np.random.default_rng([seed, DRAWN, step])
         pixels = shifted(read_again(pairs, chosen, workers), shift, chance)
-        yield PairBatch(scale(pixels), pairs.captioned.draw(chosen, chance))
+        captions, classes = pairs.captioned.draw(chosen, chance), pairs.captioned.classes[chosen]
+        yield PairBatch(scale(pixels), captions, classes)
         step += 1
 
 
 def _scaling(preprocessing: Preprocessing) -> Callable[[np.ndarray], torch.Tensor]:
-    """8-bit pixels (B, 3, H, W) to float32 as the encoder's preprocessing leaves them."""
+    """8-bit pixels (B, 3, H, W) to float32 as the encoder's preprocessing leaves them.
+
+    Channels lie last in memory, which narrow convolutions take a third less time for.
+    """
     import torch
 
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-    return lambda pixels: torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(std)
+
+    def scale(pixels: np.ndarray) -> torch.Tensor:
+        values = torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(std)
+        return values.contiguous(memory_format=torch.channels_last)
+
+    return scale
 
 
 def read_again(pairs: Pairs, chosen: np.ndarray, workers: int | None) -> np.ndarray:

@@ -14,16 +14,15 @@ from typing import Any, NamedTuple
 import torch
 
 from cliplab.encoders.architecture import Architecture, Built, build
+from cliplab.encoders.losses import PAIRS, Loss, loss_of_model
 from cliplab.encoders.pairs import IN_MEMORY
 from cliplab.encoders.token_table import cut_table
 from cliplab.encoders.two_passes import (
     CHECKPOINTED,
     TECHNIQUES,
     Inputs,
-    Loss,
     add_gradient,
     draw_for_batches,
-    loss_of_model,
     takes_batches_whole,
 )
 from cliplab.training.memory import Cost, Estimate, Plan, TooLittleMemory, choose_plan
@@ -46,6 +45,7 @@ class Sketch(NamedTuple):
 
     model: Any
     table: int  # bytes of the table of tokens, which is kept to make the trained one whole
+    loss: Loss
     whole: bool  # batches must be taken whole
     techniques: tuple[tuple[str, ...], ...]
 
@@ -59,7 +59,7 @@ class Planned(NamedTuple):
     keeps_pictures: bool
 
 
-def sketch(built: Built, tokens: torch.Tensor) -> Sketch:
+def sketch(built: Built, tokens: torch.Tensor, targets: str = PAIRS) -> Sketch:
     """Make a model on the meta device what it is when trained on captions (K, T)."""
     model: Any = built.model
     cut = cut_table(model, tokens)
@@ -68,7 +68,8 @@ def sketch(built: Built, tokens: torch.Tensor) -> Sketch:
     whole = takes_batches_whole(model)
     table = 0 if cut is None else cut.table.numel() * cut.table.element_size()
     recomputes = not whole and recompute_blocks(model, True)
-    return Sketch(model, table, whole, tuple(TECHNIQUES) if recomputes else ((),))
+    techniques = tuple(TECHNIQUES) if recomputes else ((),)
+    return Sketch(model, table, loss_of_model(model, targets), whole, techniques)
 
 
 def recompute_blocks(model: Any, enable: bool) -> bool:
@@ -104,7 +105,7 @@ def cost_of(drawn: Sketch, batch_size: int, n_captions: int, base: int, *, on_cp
     @cache
     def peak(micro_batch: int, techniques: tuple[str, ...]) -> int:
         recompute_blocks(model, CHECKPOINTED in techniques)
-        found = _peak(model, batch_size, min(batch_size, n_captions), micro_batch)
+        found = _peak(drawn, batch_size, min(batch_size, n_captions), micro_batch)
         model.zero_grad()
         return found
 
@@ -126,9 +127,9 @@ def _picture_size(model: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
-def _peak(model: Any, batch_size: int, n_captions: int, micro_batch: int) -> int:
+def _peak(drawn: Sketch, batch_size: int, n_captions: int, micro_batch: int) -> int:
     """Bytes at the peak of a step: two micro-batches' passes, or the loss of all features."""
-    loss_of = loss_of_model(model)
+    model, loss_of = drawn.model, drawn.loss
     if micro_batch >= batch_size:
         inputs = _inputs(model, batch_size, n_captions)
         return footprint(lambda: add_gradient(model, loss_of, inputs, batch_size, 0)).peak
@@ -147,7 +148,7 @@ def _loss_alone(loss_of: Loss, features: torch.Tensor) -> None:
     images, captions = (torch.empty_like(features).requires_grad_() for _ in range(2))
     which = torch.zeros(len(features), dtype=torch.int64, device=features.device)
     drawn = torch.nn.functional.embedding(which, captions)
-    loss_of(images, drawn).backward()  # type: ignore[no-untyped-call]
+    loss_of(images, drawn, which).backward()  # type: ignore[no-untyped-call]
 
 
 def _inputs(model: Any, n_pictures: int, n_captions: int) -> Inputs:
@@ -155,6 +156,7 @@ def _inputs(model: Any, n_pictures: int, n_captions: int) -> Inputs:
         return Inputs(
             torch.empty(n_pictures, 3, *_picture_size(model)),
             torch.zeros(n_captions, model.context_length, dtype=torch.int64),
+            torch.zeros(n_pictures, dtype=torch.int64),
             torch.zeros(n_pictures, dtype=torch.int64),
         )
 
@@ -216,7 +218,7 @@ def warm_up() -> None:
     tokens = torch.zeros(2, model.context_length, dtype=torch.int64)
     drawn = sketch(build(TOY, 0, device="meta"), tokens)
     cost_of(drawn, 2, 2, 0, on_cpu=True).of(Plan(1, (CHECKPOINTED,)))
-    inputs = Inputs(torch.zeros(2, 3, 8, 8), tokens, torch.arange(2))
+    inputs = Inputs(torch.zeros(2, 3, 8, 8), tokens, torch.arange(2), torch.arange(2))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)
     with torch.random.fork_rng([]):
         add_gradient(model, loss_of_model(model), inputs, 1, 0)

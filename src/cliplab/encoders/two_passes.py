@@ -25,6 +25,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cliplab.encoders.losses import Loss
 from cliplab.encoders.pairs import PairBatch
 from cliplab.runtime.progress import say
 from cliplab.training.loop import step_seed
@@ -34,9 +35,6 @@ CHECKPOINTED = "blocks"  # technique: the towers' blocks are recomputed in the b
 TECHNIQUES = {(): "as it is", (CHECKPOINTED,): "with blocks recomputed"}
 PICTURES, CAPTIONS = 0, 1  # towers, for what they draw
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""From features of pictures and captions (B, D), both of L2 norm 1, to the mean loss ()."""
-
 
 class Inputs(NamedTuple):
     """A batch as the towers take it."""
@@ -44,6 +42,7 @@ class Inputs(NamedTuple):
     pixels: torch.Tensor  # (B, 3, H, W) float
     tokens: torch.Tensor  # (K, T) int64, each caption once
     which: torch.Tensor  # (B,) int64 in 0..K-1, on the device
+    classes: torch.Tensor  # (B,) int64, on the device; read where the targets are classes
 
 
 def add_gradient(
@@ -67,11 +66,11 @@ def add_gradient(
     images = _Tower(model, model.encode_image, inputs.pixels, PICTURES, seed)
     captions = _Tower(model, model.encode_text, inputs.tokens, CAPTIONS, seed)
     if micro_batch >= len(inputs.pixels):
-        value = _of_pairs(loss_of, images.whole(), captions.whole(), inputs.which)
+        value = _of_pairs(loss_of, images.whole(), captions.whole(), inputs)
         value.backward()  # type: ignore[no-untyped-call]
         return value.detach()
     features = [tower.cached(micro_batch).requires_grad_() for tower in (images, captions)]
-    value = _of_pairs(loss_of, features[0], features[1], inputs.which)
+    value = _of_pairs(loss_of, features[0], features[1], inputs)
     value.backward()  # type: ignore[no-untyped-call]
     for tower, cached in zip((images, captions), features, strict=True):
         assert cached.grad is not None
@@ -79,22 +78,11 @@ def add_gradient(
     return value.detach()
 
 
-def loss_of_model(model: Any) -> Loss:
-    """open_clip's loss: SigLIP's where the architecture has a bias, CLIP's else."""
-    from open_clip.loss import ClipLoss, SigLipLoss
-
-    if getattr(model, "logit_bias", None) is not None:
-        siglip = SigLipLoss()
-        return lambda a, b: siglip(a, b, model.logit_scale.exp(), model.logit_bias)
-    clip = ClipLoss()
-    return lambda a, b: clip(a, b, model.logit_scale.exp())
-
-
 def _of_pairs(
-    loss_of: Loss, images: torch.Tensor, captions: torch.Tensor, which: torch.Tensor
+    loss_of: Loss, images: torch.Tensor, captions: torch.Tensor, inputs: Inputs
 ) -> torch.Tensor:
     # Not captions[which]: its gradient is added up in whatever order the threads come.
-    return loss_of(images, functional.embedding(which, captions))
+    return loss_of(images, functional.embedding(inputs.which, captions), inputs.classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +192,8 @@ class ContrastiveGradient:
         """Add a batch's gradient to the parameters'; give its numbers."""
         distinct, which = np.unique(batch.captions, return_inverse=True)  # each encoded once
         device = self.model.logit_scale.device
-        inputs = Inputs(batch.pixels, self.tokens[distinct], torch.from_numpy(which).to(device))
+        places, classes = (torch.from_numpy(a).to(device) for a in (which, batch.classes))
+        inputs = Inputs(batch.pixels, self.tokens[distinct], places, classes)
         seed = step_seed(self.seed, step)
         while True:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ class Checkpoint(NamedTuple):
     state: dict[str, torch.Tensor]  # OpenCLIP's names
     from_openai: bool  # an archive of OpenAI's: QuickGELU, its own preprocessing
     digest: str  # hex SHA-256 of the file
+    tokens: tuple[int, ...] | None = None  # that its captions used; None: not known, or all
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -38,8 +40,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise MissingWeights(f"There is no weights file {path}. Check --weights.")
     if is_torchscript(path):
         return Checkpoint(read_torchscript(path), True, file_digest(path))
-    state = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    return Checkpoint(state, False, file_digest(path))
+    if _is_safetensors(path):
+        state, tokens = _read_safetensors(path)
+        return Checkpoint(state, False, file_digest(path), tokens)
+    return Checkpoint(_read_torch(path), False, file_digest(path))
 
 
 def file_digest(path: Path) -> str:
@@ -54,13 +58,17 @@ def _is_safetensors(path: Path) -> bool:
     return path.suffix == ".safetensors" or (start[8:] == b"{" and start[7:8] == b"\0")
 
 
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], tuple[int, ...] | None]:
+    """Tensors by name, and what `trained.save_trained` says of the tokens in use."""
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get("cliplab", "{}"))
+        tokens = about.get("tokens")
+        return load_file(path), None if tokens is None else tuple(map(int, tokens))
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is not whole safetensors ({error}). Copy or download it again."
         ) from error

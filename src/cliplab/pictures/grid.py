@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from cliplab.runtime.errors import UsageError
 from cliplab.runtime.storage import write_bytes
@@ -15,6 +18,7 @@ LEAST_SIDE = 64  # pixels of a picture in a grid; smaller ones are enlarged, pix
 WIDEST = 1_400  # pixels of a grid, unless one picture is wider
 GAP, BETWEEN = 4, 12  # pixels between pictures, and between pairs of rows
 GREY = 176  # of the gaps
+TITLE, LETTERS = 22, 16  # pixels of a row's title, and of its letters
 
 
 def above_each_other(above: np.ndarray, below: np.ndarray) -> Image.Image:
@@ -43,6 +47,56 @@ def above_each_other(above: np.ndarray, below: np.ndarray) -> Image.Image:
         for place, pictures in ((top, above), (top + down, below)):
             grid.paste(_picture(pictures[number], scale), (left, place))
     return grid
+
+
+class Row(NamedTuple):
+    """Pictures that belong together, and the words above them."""
+
+    title: str  # "": none
+    pictures: np.ndarray  # (M, C, H, W) uint8, M at least 1
+
+
+def in_rows(rows: Sequence[Row], scale: int | None = None) -> Image.Image:
+    """Lay pictures out from left to right, those of a row together, each row under its title.
+
+    Parameters
+    ----------
+    rows
+        All pictures of one size and of as many channels, 1 (grey) or 3 (colour).
+    scale
+        Pixels a side that a pixel becomes. None: as many as make a picture 64 pixels.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode L or RGB; as wide as it must be for as many columns as fit.
+    """
+    one = rows[0].pictures
+    height, width = one.shape[2:]
+    scale = scale or max(1, -(-LEAST_SIDE // min(height, width)))
+    across, down = width * scale + GAP, height * scale + GAP
+    longest = max(len(row.pictures) for row in rows)
+    lines = -(-longest // max(1, (WIDEST - GAP) // across))
+    columns = -(-longest // lines)
+    heights = [
+        -(-len(row.pictures) // columns) * down + (TITLE if row.title else 0) for row in rows
+    ]
+    grid = Image.new(_mode(one), (columns * across + GAP, sum(heights) + GAP), _tone(one))
+    top = GAP
+    for row, taken in zip(rows, heights, strict=True):
+        start = top + (TITLE if row.title else 0)
+        if row.title:
+            ImageDraw.Draw(grid).text((GAP, top), row.title, fill=0, font=_font())
+        for number, pixels in enumerate(row.pictures):
+            line, column = divmod(number, columns)
+            grid.paste(_picture(pixels, scale), (GAP + column * across, start + line * down))
+        top += taken
+    return grid
+
+
+@functools.cache
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size=LETTERS)
 
 
 def _mode(pictures: np.ndarray) -> str:

@@ -74,6 +74,11 @@ class PriorConfig:
             )
             if not fine
         ]
+        faults += [
+            f"--prompt {template!r}: put {{}} where the class name goes."
+            for template in self.prompt
+            if "{}" not in template and "{c}" not in template
+        ]
         if self.steps is not None and self.minutes is not None:
             faults.append("--steps and --minutes exclude each other; keep one.")
         if faults:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +20,11 @@ from cliplab.encoders.undrawn import UndrawnWeights
 from cliplab.nouns import digest_of
 from cliplab.priors.config import CLASS
 from cliplab.priors.likelihood import bits_of
+from cliplab.priors.sampling import Sampling, sample
 from cliplab.priors.transformer import PriorNetwork, PriorSizes
 from cliplab.runtime.errors import DataError, UsageError
 from cliplab.runtime.storage import read_json, write_json
 from cliplab.training.tensor_files import TensorFile, write_tensors
-
-if TYPE_CHECKING:
-    from cliplab.priors.sampling import Sampling
 
 FORMAT_VERSION = 1
 ABOUT, WEIGHTS = "prior.json", "prior.safetensors"
@@ -152,8 +150,6 @@ class SavedPrior:
         UsageError
             Conditions of another width, or tokens that are none of its grid.
         """
-        from cliplab.priors.sampling import Sampling, sample
-
         self._check(condition)
         given = None if kept is None else torch.from_numpy(self._flat(kept, least=-1))
         tokens = sample(

@@ -28,7 +28,8 @@ TECHNIQUES = ((), (LAYERS,))
 _CONDITION, _DROPPED, _RATIO, _ORDER = 0, 1, 2, 3  # what the numbers drawn for a drawing are for
 
 
-class Lessons(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Lessons:
     """Drawings as tokens, and what each is a drawing of."""
 
     tokens: np.ndarray  # (N, h, w) integers in 0..K-1

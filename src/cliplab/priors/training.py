@@ -30,7 +30,7 @@ from cliplab.training.memory import (
     free_memory,
     held_memory,
     parse_bytes,
-    return_freed_memory,
+    return_freed_memory_if_tight,
 )
 from cliplab.training.pace import steps_in
 from cliplab.training.plans import as_begun, plan_notes
@@ -199,12 +199,13 @@ def _planned(job: _Job, config: PriorConfig) -> _Job:
             f"--batch-size {n} or less."
         )
     if device == "cpu":
-        return_freed_memory()
         _warm_up(recipe)
     load_tensorboard()
     budget = parse_bytes(config.memory) if config.memory else free_memory(device)
     notes = checkpoint_notes(job.folder / UNDER_WAY)
     plan, estimate = plan_training(recipe, sizes, budget, held_memory(device))
+    if device == "cpu":
+        return_freed_memory_if_tight(estimate.total, budget)
     if notes is not None:
         plan = as_begun(notes, plan, lambda begun: fits_in(recipe, sizes, begun, estimate, budget))
         recipe = replace(recipe, steps=notes["steps"]) if config.minutes else recipe

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from cliplab.display import printable as printable
 from cliplab.nouns import Record
 
 _CLASSIFIERS = {"zero_shot": "zero-shot", "linear_probe": "linear probe", "knn": "kNN"}
@@ -16,11 +17,6 @@ _REASONS = 2  # as many skipped pictures are named
 def classifier_title(name: str) -> str:
     """Name of a classifier in words: "zero_shot" is "zero-shot"."""
     return _CLASSIFIERS.get(name, name.replace("_", " "))
-
-
-def printable(text: str) -> str:
-    """Give the text with control characters written out, so that it cannot steer a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def headline(about: Record | Mapping[str, Any]) -> str:

@@ -202,7 +202,8 @@ def read_record(run: Path) -> Record:
     """
     data = read_unchecked(run)
     if (kind := data.get("kind")) is not None:
-        raise DataError(f"{run / FILE} is the record of a {kind}, not of an encoder.")
+        what = kind if kind == "drawings" else f"a {kind}"
+        raise DataError(f"{run / FILE} is the record of {what}, not of an encoder.")
     validate(data, where=str(run / FILE))
     return Record({**data, "run": str(run)})
 

@@ -20,6 +20,7 @@ RUNS = Path("runs")
 LATEST = "latest"
 COMPLETE, INCOMPLETE = "complete", "incomplete"
 OF_A_TOKENIZER = "of a tokenizer"  # whole, and not to be compared with runs of encoders
+OF_DRAWINGS = "of drawings"  # likewise
 
 _STAMPED = re.compile(r"-\d{8}-\d{6}(-\d+)?$")  # how the name of every run's folder ends
 
@@ -68,7 +69,7 @@ def new_run_folder(
         The run's date; default: the local time now.
     """
     stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
-    name = f"{_file_name(dataset_name)}-{_file_name(encoder_name)}-{stamp}"
+    name = f"{file_name(dataset_name)}-{file_name(encoder_name)}-{stamp}"
     make_folder(root)
     attempts = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))
     with storage_faults(root):
@@ -79,7 +80,7 @@ def new_run_folder(
                 return folder
 
 
-def _file_name(name: str, limit: int = 80) -> str:
+def file_name(name: str, limit: int = 80) -> str:
     """Give a name that is safe in a path: at most `limit` bytes of letters, digits and . _ + -."""
     if name.startswith(("/", ".", "~")) or name.endswith("/") or os.path.lexists(name):
         name = Path(name).expanduser().resolve().name
@@ -127,6 +128,16 @@ def _complete_entry(folder: Path, data: dict[str, Any]) -> RunEntry:
             split=data["dataset"]["split"],
             n=data["dataset"]["n"],
             encoder=data["tokenizer"]["name"],
+        )
+    if data.get("kind") == "drawings":
+        return RunEntry(
+            folder=folder,
+            state=OF_DRAWINGS,
+            created=created,
+            dataset=data["dataset"]["name"],
+            task=data["dataset"]["task"],
+            n=data["drawings"]["n"],
+            encoder=data["drawings"]["name"],
         )
     results = data["results"]
     told = {r["classifier"]["name"]: r["metrics"]["top1"]["value"] for r in results}

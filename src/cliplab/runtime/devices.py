@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from cliplab.runtime.errors import UnknownName, UsageError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -27,6 +30,23 @@ def choose_device(name: str = "auto") -> str:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: PyTorch sees no Apple GPU here; use --device cpu.")
     return name
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Let PyTorch compute with one thread while the block runs.
+
+    Where each operation is small, threads wait for each other longer than they compute: on two
+    cores that others use too, a hundred times as long.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if wanted else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_cuda(name: str) -> None:

@@ -127,10 +127,14 @@ def measure_tokenizer(
 
 def pictures_at_once(tokenizer: Tokenizer) -> int:
     """Say how many pictures take a bounded memory: 1 of DALL-E's size, 64 of 28 pixels."""
+    return max(1, min(MOST_AT_ONCE, 4 * ACTIVATIONS // bytes_a_picture(tokenizer)))
+
+
+def bytes_a_picture(tokenizer: Tokenizer) -> int:
+    """Give the bytes of a picture's largest activations, about."""
     config, (_, height, width) = tokenizer.model.config, tokenizer.shape
     grid = tokenizer.grid[0] * tokenizer.grid[1]
-    of_one = 6 * config.width * height * width + 6 * config.codes * grid
-    return max(1, min(MOST_AT_ONCE, ACTIVATIONS // of_one))
+    return 4 * (6 * config.width * height * width + 6 * config.codes * grid)
 
 
 def pictures_in_minutes(tokenizer: Tokenizer) -> int:

@@ -1,4 +1,4 @@
-"""Tokenizers by name: a folder that was trained, a folder of OpenAI's files, or `openai`."""
+"""Tokenizers by name: a folder that was trained, one of OpenAI's files, `quickdraw`, `openai`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cliplab.runtime.devices import choose_device
 from cliplab.runtime.errors import UnknownName
+from cliplab.runtime.shipped import NAME as QUICKDRAW
+from cliplab.runtime.shipped import TOKENIZER, shipped
 from cliplab.runtime.storage import home as home_of
 from cliplab.tokenizers.published import NAME as OPENAI
 from cliplab.tokenizers.published import fetch_published, is_published, read_published
@@ -26,7 +28,8 @@ def load_tokenizer(
     ----------
     name
         An existing folder first: one that `cliplab train tokenizer` made, or one with OpenAI's
-        `encoder.pkl` and `decoder.pkl`. Then `openai`, which is downloaded once.
+        `encoder.pkl` and `decoder.pkl`. Then `quickdraw`, which comes with cliplab, and `openai`,
+        which is downloaded once.
     size
         Pixels of a side of the pictures that it is to take; any that its stride divides, since its
         networks are convolutions. Default: what it was trained at (`openai`: 256).
@@ -67,6 +70,8 @@ def _named(name: str | Path, device: str, home: Path | None) -> Tokenizer:
         return read_tokenizer(folder, device=device)
     if str(name) == OPENAI:
         return read_published(fetch_published(home_of(home)), name=OPENAI, device=device)
+    if str(name) == QUICKDRAW:
+        return read_tokenizer(shipped(TOKENIZER), name=QUICKDRAW, device=device)
     raise UnknownName(
-        "tokenizer", str(name), (OPENAI,), hint="(nor is there a folder of that name)"
+        "tokenizer", str(name), (OPENAI, QUICKDRAW), hint="(nor is there a folder of that name)"
     )

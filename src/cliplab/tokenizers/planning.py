@@ -39,8 +39,8 @@ def cost_of(recipe: Recipe, base: int) -> Cost:
     """
     between = recipe.make_quantizer()  # which is small, and may compute as it is made
     with torch.device("meta"):
-        model = DVAE(recipe.networks(between), between)
-        model = model.to("meta", memory_format=torch.channels_last)
+        model = DVAE(recipe.networks(between), between).to("meta")
+        model = model.to(memory_format=torch.channels_last)
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
 

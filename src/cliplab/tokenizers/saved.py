@@ -116,7 +116,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def read_tokenizer(folder: Path, *, device: str = "cpu") -> Tokenizer:
+def read_tokenizer(folder: Path, *, name: str = "", device: str = "cpu") -> Tokenizer:
     """Read the tokenizer of a folder that `cliplab train tokenizer` made.
 
     Raises
@@ -143,4 +143,4 @@ def read_tokenizer(folder: Path, *, device: str = "cpu") -> Tokenizer:
         raise DataError(f"{folder / WEIGHTS} does not fit {ABOUT} ({error}).") from error
     with (folder / WEIGHTS).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Tokenizer(model, recipe, name=str(folder), digest=digest, device=device)
+    return Tokenizer(model, recipe, name=name or str(folder), digest=digest, device=device)

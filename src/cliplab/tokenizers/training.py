@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,11 +33,11 @@ from cliplab.training.memory import (
     parse_bytes,
     return_freed_memory_if_tight,
 )
+from cliplab.training.pace import steps_in
 from cliplab.training.plans import as_begun, plan_notes
 from cliplab.training.watching import load_tensorboard, watching
 
 AVERAGE, WARMUP = 0.999, 0.02
-TRIAL_SECONDS = 10.0  # for which steps are timed where minutes are given
 UNDER_WAY = "training"
 
 
@@ -213,8 +212,8 @@ def _model(recipe: Recipe, device: str) -> DVAE:
     with torch.random.fork_rng([]):
         torch.manual_seed(recipe.seed)
         between = recipe.make_quantizer()
-        model = DVAE(recipe.networks(between), between)
-        return model.to(device, memory_format=torch.channels_last)  # convolutions are faster
+        model = DVAE(recipe.networks(between), between).to(device)
+        return model.to(memory_format=torch.channels_last)  # convolutions are faster
 
 
 def _steps_in(job: _Job, minutes: float) -> int:
@@ -223,21 +222,13 @@ def _steps_in(job: _Job, minutes: float) -> int:
     gradient = TokenizerGradient(model, job.pixels, job.recipe, job.plan, job.device)
     batches = batches_from(len(job.pixels.rows), job.recipe.batch_size, job.recipe.seed)(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
-    seconds: list[float] = []
-    began = time.perf_counter()
-    for step, places in enumerate(batches):
-        started = time.perf_counter()
+
+    def take(step: int) -> None:
         optimizer.zero_grad()
-        gradient(places, step)
+        gradient(next(batches), step)
         optimizer.step()
-        seconds.append(time.perf_counter() - started)
-        if len(seconds) >= 3 and time.perf_counter() - began > TRIAL_SECONDS:
-            break
-    rate = sorted(seconds[1:])[len(seconds[1:]) // 2]
-    steps = max(1, round(minutes * 60 / rate))
-    finish = time.strftime("%H:%M", time.localtime(time.time() + steps * rate))
-    say(f"{rate:.2f} s a step: {steps:,} steps in {minutes:g} minutes, done about {finish}.")
-    return steps
+
+    return steps_in(minutes, take)
 
 
 def _train(job: _Job) -> None:

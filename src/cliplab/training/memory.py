@@ -147,6 +147,14 @@ def return_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _LARGE)
 
 
+def return_freed_memory_once() -> None:
+    """Make glibc give back what is freed by now, and keep as before what will be freed."""
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a step is done within memory; a checkpoint keeps it for whoever resumes."""
