@@ -1,6 +1,6 @@
 """Takes folders that trainings left, and writes them as those that come with cliplab.
 
-python recipes/ship.py [--clip FOLDER] [--tokenizer FOLDER] [--prior FOLDER] [--prior-masked FOLDER]
+python recipes/ship.py [--tokenizer FOLDER] [--clip FOLDER] [--prior FOLDER] [--prior-masked FOLDER]
 
 Weights become float16, a table of tokens is cut down to the rows in use, and what the notes say of
 one machine (paths) is left out. A prior must be trained on the shipped tokenizer and encoder, since
@@ -10,21 +10,21 @@ rounded weights have a digest of their own: ship these two first.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cliplab
 from cliplab.encoders import trained
 from cliplab.encoders.weights import read_checkpoint
-from cliplab.priors.saved import read_prior, save_prior
+from cliplab.priors import saved as priors
 from cliplab.runtime.errors import CliplabError, DataError, UsageError
+from cliplab.runtime.shipped import ENCODER, MASKED_PRIOR, PRIOR, TOKENIZER, WEIGHTS
 from cliplab.runtime.storage import read_json
-from cliplab.tokenizers.saved import read_about, read_tokenizer, save_tokenizer
+from cliplab.tokenizers import saved as tokenizers
 
-WEIGHTS = Path(cliplab.__file__).parent / "weights"
 MOST_WEIGHTS = 16_000_000  # bytes of safetensors, all together
 MOST_OTHER = 5 << 20  # bytes of any other file
 
@@ -49,24 +49,23 @@ def ship_encoder(folder: Path, out: Path) -> None:
 
 def ship_tokenizer(folder: Path, out: Path) -> None:
     """Write a tokenizer (`cliplab train tokenizer`) with float16 weights."""
-    made, about = read_tokenizer(folder), read_about(folder)
+    made, about = tokenizers.read_tokenizer(folder), tokenizers.read_about(folder)
     del about["recipe"]
-    save_tokenizer(out, made.model, made.recipe, portable(about), half=True)
+    tokenizers.save_tokenizer(out, made.model, made.recipe, portable(about), half=True)
 
 
 def ship_prior(folder: Path, out: Path) -> None:
-    """Write a prior (`cliplab train prior`) with float16 weights, trained on what ships with it."""
-    made = read_prior(folder)
-    about = {key: value for key, value in made.about.items() if not key.endswith("_name")}
-    del about["sizes"]
-    save_prior(out, made.network, made.sizes, portable(about), half=True)
+    """Write a prior (`cliplab train prior`) with float16 weights."""
+    made = priors.read_prior(folder)
+    about = portable({key: value for key, value in made.about.items() if key != "sizes"})
+    priors.save_prior(out, made.network, made.sizes, about, half=True)
 
 
 KINDS: Mapping[str, Callable[[Path, Path], None]] = {
-    "clip": ship_encoder,
-    "tokenizer": ship_tokenizer,
-    "prior": ship_prior,
-    "prior-masked": ship_prior,
+    TOKENIZER: ship_tokenizer,
+    ENCODER: ship_encoder,
+    PRIOR: ship_prior,
+    MASKED_PRIOR: ship_prior,
 }
 """What can be shipped, by the name of its folder."""
 
@@ -93,11 +92,33 @@ def ship(folders: Mapping[str, Path], weights: Path = WEIGHTS) -> None:
     with tempfile.TemporaryDirectory() as made:
         for kind, folder in folders.items():
             KINDS[kind](folder, Path(made) / kind)
+        check_priors(weights, Path(made))
         check_sizes(weights, Path(made))
         for path in sorted(p for p in Path(made).rglob("*") if p.is_file()):
             target = weights / path.relative_to(made)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+
+
+def check_priors(weights: Path, made: Path) -> None:
+    """Raise `DataError` where a prior in `made` does not go with what is shipped beside it."""
+    for kind, decoder in ((PRIOR, "autoregressive"), (MASKED_PRIOR, "masked")):
+        if not (made / kind).is_dir():
+            continue
+        prior = priors.read_prior(made / kind)
+        if prior.sizes.decoder != decoder:
+            raise DataError(f"{kind} is to be {decoder}; this one is {prior.sizes.decoder}.")
+        for what, identity, file in (
+            (TOKENIZER, prior.tokenizer, tokenizers.WEIGHTS),
+            (ENCODER, prior.encoder, trained.WEIGHTS),
+        ):
+            path = next((p for r in (made, weights) if (p := r / what / file).is_file()), None)
+            there = path and hashlib.sha256(path.read_bytes()).hexdigest()
+            if identity is not None and identity["weights"] != there:
+                raise DataError(
+                    f"The {kind} was trained with another {what} than is shipped. Ship that one, "
+                    "or train the prior anew on the shipped one."
+                )
 
 
 def check_sizes(weights: Path, made: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cliplab import load_encoder, load_tokenizer, open_dataset
 from cliplab.prior_training import train_prior
 from cliplab.priors.config import PriorConfig
 

@@ -55,10 +55,10 @@ _HOMES = {
     "train_prior": "prior_training",
     "load_prior": "priors.opening",
     "draw": "drawing",
-    "DrawConfig": "drawing_requests",
     "Dataset": "nouns",
     "Encoder": "nouns",
     "ImageTokenizer": "nouns",
+    "Prior": "nouns",
     "Embeddings": "nouns",
     "Predictions": "nouns",
     "Record": "nouns",
@@ -66,7 +66,7 @@ _HOMES = {
 
 _FURTHER = {  # found here too, though not among the names to begin with
     "Drawings": "drawings",
-    "Prior": "nouns",
+    "DrawConfig": "drawing_requests",
     "EvaluateConfig": "protocol",
     "TokenizerConfig": "tokenizers.config",
     "ClassifyConfig": "classification",

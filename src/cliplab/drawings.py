@@ -75,7 +75,7 @@ class Drawings:
     """
 
     groups: tuple[Group, ...]  # one a text, in the order asked
-    seed: int
+    seed: int  # of what was drawn by chance: the same seed, the same drawings
     settings: Mapping[str, Any]  # prior, tokenizer, encoder, sampling: all that made them
 
     def __len__(self) -> int:

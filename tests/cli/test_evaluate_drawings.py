@@ -48,7 +48,7 @@ def test_bad_calls(cliplab, quick):
     call = ("evaluate-drawings", "drawn.npz", "digits")
     check(cliplab(*call, "-n", 1), 2, "n 1: give 2 drawings a class or more")
     check(cliplab(*call, "--guidance", 2), 2, "drawn.npz holds drawings, and --guidance")
-    check(cliplab(*call, "--prompt", "{}!"), 2, "--prompt is for a prior that draws")
+    check(cliplab(*call, "--prompt", "{}!", "--top-k", 3), 2, "--top-k, --prompt is for a prior")
     check(cliplab("evaluate-drawings", "nowhere", "digits"), 2, "Unknown data set 'nowhere'")
     np.savez("ten.npz", ten=np.zeros((3, 8, 8), np.uint8), one=np.zeros((3, 8, 8), np.uint8))
     check(cliplab("evaluate-drawings", "ten.npz", "digits"), 1, "does not have: 'ten'")

@@ -7,10 +7,14 @@ import sys
 
 import open_clip
 import pytest
+from safetensors.torch import load_file
 
 from cliplab.encoders import catalogue, published
 from cliplab.encoders.catalogue import list_encoders
+from cliplab.encoders.open_clip import load_encoder
+from cliplab.encoders.trained import WEIGHTS
 from cliplab.runtime.errors import UnknownName
+from cliplab.runtime.shipped import ENCODER, NAME, shipped
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +31,19 @@ def test_the_table_is_not_stale():
     assert [row._replace(parameters="") for row in catalogue._table()] == expected
 
 
+def test_what_comes_with_cliplab_stands_first():
+    entry = list_encoders()[0]
+    assert list_encoders("Quick") == [entry]
+    made = load_encoder(entry.name, device="cpu")
+    assert (entry.name, entry.width, (entry.resolution,) * 2) == (NAME, made.width, made.resolution)
+    assert made.identity["activation"] == entry.activation
+    stored = load_file(shipped(ENCODER) / WEIGHTS)
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    assert entry.parameters == sum(
+        value.numel() for name, value in stored.items() if not name.endswith(buffers)
+    )
+
+
 def test_counts_are_those_of_the_models():
     found = {entry.name: entry for entry in list_encoders()}
     for name in ("ViT-B-32/openai", "RN50/openai", "ViT-B-16-SigLIP/webli"):
@@ -37,7 +54,7 @@ def test_counts_are_those_of_the_models():
 
 
 def test_every_architecture_without_a_hub_is_counted():
-    for entry in list_encoders():
+    for entry in list_encoders()[1:]:
         text = open_clip.get_model_config(entry.name.partition("/")[0])["text_cfg"]
         assert (entry.parameters is None) == ("hf_model_name" in text), entry.name
 
@@ -51,7 +68,7 @@ def test_rows_say_what_the_weights_want():
 
 
 def test_the_same_weights_are_listed_once():
-    names = [entry.name for entry in list_encoders()]
+    names = [entry.name for entry in list_encoders()[1:]]
     assert len(set(names)) == len(names)
     assert not [name for name in names if "-quickgelu" in name]
     pairs = {f"{a.removesuffix('-quickgelu')}/{t}" for a, t in open_clip.list_pretrained()}
@@ -64,10 +81,10 @@ def test_an_unknown_filter_names_the_closest():
 
 
 def test_cached_weights_are_seen_in_both_caches(tmp_path):
-    assert not any(entry.cached for entry in list_encoders())
+    assert [e.name for e in list_encoders() if e.cached] == [NAME]
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip" / "RN50.pt").touch()
-    assert [e.name for e in list_encoders() if e.cached] == ["RN50/openai"]
+    assert [e.name for e in list_encoders() if e.cached] == [NAME, "RN50/openai"]
     snapshot = tmp_path / "hub" / "models--timm--resnet101_clip.openai"
     (snapshot / "snapshots" / "abc").mkdir(parents=True)
     (snapshot / "refs").mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +10,16 @@ import pytest
 import cliplab
 from cliplab.encoders.open_clip import load_encoder
 from cliplab.encoders.trained import WEIGHTS
+from cliplab.runtime.shipped import ENCODER, shipped
 
-FOLDER = Path(cliplab.__file__).parent / "weights" / "clip"
+FOLDER = shipped(ENCODER)
 CARD = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
 WORDINGS = ("{}", "A {}.", "a doodle of a {}", "draw me a {}", "a quick drawing of a {}")
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return load_encoder(FOLDER, device="cpu")
+    return load_encoder("quickdraw", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_it_says_which_words_it_does_not_know(encoder, class_names):
 def test_it_sees_held_out_drawings_as_well_as_the_card_says(shared_data, class_names, tmp_path):
     config = cliplab.EvaluateConfig(classifier=("zero_shot",), device="cpu", out=tmp_path / "run")
     data = shared_data / "quickdraw" / "bitmaps_28px_29classes.npz"
-    record = cliplab.evaluate(data, FOLDER, config).data
+    record = cliplab.evaluate(data, "quickdraw", config).data
     assert tuple(record["dataset"]["class_names"]) == class_names
     (result,) = record["results"]
     told = re.search(r"the data set's five \| ([\d.]+) \[([\d.]+), ([\d.]+)\]", CARD).groups()

@@ -23,7 +23,7 @@ def chromium() -> str | None:
     return os.environ.get("CLIPLAB_CHROMIUM") or next(filter(None, found), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = chromium()
@@ -45,6 +45,9 @@ class Opened:
         settings = {"viewport": {"width": 1280, "height": 900}, **settings}
         self.context = browser.new_context(**settings)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(
+            120_000
+        )  # a busy machine is slow, and no page is wrong for it
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))

@@ -1,7 +1,13 @@
 // The lowest contrast of shown text with what lies behind it, by kind of element (WCAG 2.1, 1.4.3).
 () => {
+  const known = new Map();
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const parse = (text) => {
-    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    if (!known.has(text)) known.set(text, drawn(text));
+    return known.get(text);
+  };
+  const drawn = (text) => {
+    canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = text;
     canvas.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;

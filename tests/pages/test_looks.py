@@ -39,8 +39,8 @@ def test_text_stands_out(open_page, path, scheme):
 
 def test_the_measure_of_contrast_sees_pale_text(open_page, path):
     opened = open_page(path)
-    opened.page.evaluate("document.querySelector('h1').style.color = '#aaa'")
-    assert opened.page.evaluate(CONTRAST)["H1."] < 4.5
+    opened.page.evaluate("document.querySelector('.lede').style.color = '#aaa'")
+    assert opened.page.evaluate(CONTRAST)["P.lede"] < 4.5
 
 
 def test_a_phone_never_scrolls_sideways(open_page, path):

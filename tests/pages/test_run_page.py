@@ -81,7 +81,7 @@ def test_the_gallery_shows_what_the_predictions_say(open_page, made):
     said, label = int(told.predicted[first]), int(told.labels[first])
     card = opened.texts(".card")[0]
     assert f"{100 * np.exp(told.scores[first, said]):.1f} %" in card
-    assert card.startswith(f"given{NAMES[label]} {100 * np.exp(told.scores[first, label]):.1f} %")
+    assert card.startswith(f"given{100 * np.exp(told.scores[first, label]):.1f} %{NAMES[label]}")
     opened.page.click("[data-view='hits']")
     assert shown(opened) == [str(told.ids[row]) for row in choice.hits]
     opened.page.click("[data-view='class']")

@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from tests.tiny_prior import make_prior
 from tests.tiny_tokenizer import make_tokenizer
 
 from cliplab.encoders import trained
 from cliplab.encoders.architecture import build, read_architecture
 from cliplab.encoders.open_clip import load_encoder
+from cliplab.priors.saved import read_prior
 from cliplab.runtime.errors import DataError
 from cliplab.tokenizers.opening import load_tokenizer
 from recipes import ship
@@ -78,6 +80,58 @@ def test_a_tokenizer_is_written_as_halves(tmp_path):
     drawn = [made.decode(tokens).astype(int) for made in (before, after)]
     assert np.abs(drawn[0] - drawn[1]).max() <= 2
     assert after.recipe == before.recipe
+
+
+@pytest.fixture
+def trained_prior(clip, tmp_path):
+    """A function that writes a prior trained on what is shipped in `weights`."""
+
+    def make(**changes):
+        weights = tmp_path / "weights"
+        ship.ship({"clip": clip, "tokenizer": make_tokenizer(tmp_path / "tokenizer")}, weights)
+        encoder = load_encoder(weights / "clip", device="cpu")
+        notes = {
+            "condition": "text",
+            "width": encoder.width,
+            "tokenizer": dict(load_tokenizer(weights / "tokenizer").identity),
+            "encoder": dict(encoder.identity),
+            "encoder_name": str(weights / "clip"),
+            "data_set": "/somewhere/drawings.npz",
+        }
+        return make_prior(tmp_path / "prior", **{**notes, **changes})
+
+    return make
+
+
+def test_a_prior_is_written_as_halves_and_names_no_folder(trained_prior, tmp_path):
+    folder, out = trained_prior(), tmp_path / "weights" / "prior"
+    ship.ship({"prior": folder}, tmp_path / "weights")
+    stored = load_file(out / "prior.safetensors")
+    assert {str(value.dtype) for value in stored.values()} == {"torch.float16"}
+    before, after = read_prior(folder), read_prior(out)
+    assert after.sizes == before.sizes
+    assert (after.tokenizer, after.encoder) == (before.tokenizer, before.encoder)
+    assert after.about["data_set"] == "drawings.npz"
+    assert "encoder_name" not in after.about
+    for name, value in before.network.state_dict().items():
+        np.testing.assert_allclose(after.network.state_dict()[name], value, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "words"),
+    [
+        ("prior", {"tokenizer": {"weights": "x"}}, "another tokenizer than is shipped"),
+        ("prior", {"encoder": {"weights": "x"}}, "another clip than is shipped"),
+        ("prior-masked", {}, "prior-masked is to be masked; this one is autoregressive"),
+    ],
+)
+def test_a_prior_that_goes_with_something_else_is_refused(
+    trained_prior, tmp_path, kind, changes, words
+):
+    folder = trained_prior(**changes)
+    with pytest.raises(DataError, match=words):
+        ship.ship({kind: folder}, tmp_path / "weights")
+    assert not (tmp_path / "weights" / kind).exists()
 
 
 def test_too_much_is_refused_and_changes_nothing(clip, tmp_path, monkeypatch):

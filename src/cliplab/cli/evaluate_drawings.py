@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cliplab.cli import options, show
+from cliplab.cli import draw_options, options, show
 from cliplab.runtime.shipped import NAME as QUICKDRAW
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 DATASET = "quickdraw"
 PROMPT = "a {}"  # as `kept_drawings.PROMPT`
+OF_A_PRIOR = (
+    "tokenizer", "encoder", "decoder", "guidance", "temperature", "top_k", "top_p", "steps",
+    "memory",
+)  # fmt: skip
 
 Prior = Annotated[
     str,
@@ -33,25 +37,6 @@ Real = Annotated[
         help="Real drawings of the same classes, for training and held out: a folder, a catalogue "
         "name (`cliplab datasets`), …. Default: quickdraw.",
     ),
-]
-Number = Annotated[
-    int, typer.Option("-n", help="Drawings of each class.", rich_help_panel=options.PROTOCOL)
-]
-Decoder = Annotated[
-    str | None,
-    typer.Option(
-        help="Which quickdraw: autoregressive or masked. Default: autoregressive.",
-        rich_help_panel=options.MODEL,
-    ),
-]
-Guidance = Annotated[
-    float | None,
-    typer.Option(
-        help="Weight of the words. Default: as was measured best.", rich_help_panel=options.MODEL
-    ),
-]
-Temperature = Annotated[
-    float | None, typer.Option(help="Of the sampling. Default: 1.", rich_help_panel=options.MODEL)
 ]
 Prompt = Annotated[
     str,
@@ -77,12 +62,18 @@ Out = Annotated[
 def evaluate_drawings(
     prior: Prior = QUICKDRAW,
     dataset: Real = DATASET,
-    n: Number = 100,
-    decoder: Decoder = None,
-    guidance: Guidance = None,
-    temperature: Temperature = None,
+    n: draw_options.Number = 100,
+    tokenizer: draw_options.Tokenizer = None,
+    encoder: draw_options.Encoder = None,
+    decoder: draw_options.Decoder = None,
+    guidance: draw_options.Guidance = None,
+    temperature: draw_options.Temperature = None,
+    top_k: draw_options.TopK = None,
+    top_p: draw_options.TopP = None,
+    steps: draw_options.Steps = None,
     prompt: Prompt = PROMPT,
     seed: Seed = 0,
+    memory: draw_options.Memory = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     on_bad: options.OnBad = "list",
@@ -96,13 +87,14 @@ def evaluate_drawings(
     A classifier that has no part in drawing judges. Every number stands beside that of real
     pictures, by class and overall. Killed and run again, it goes on.
     """
+    given = dict(locals())  # options are named as the fields are
     from cliplab import drawing_evaluation
     from cliplab.datasets.family import open_dataset
 
     config = drawing_evaluation.EvaluateDrawingsConfig(
         n=n, seed=seed, device=device, workers=workers, on_bad=on_bad, home=home, out=out
     )
-    asked = {"decoder": decoder, "guidance": guidance, "temperature": temperature}
+    asked = {name: given[name] for name in OF_A_PRIOR}
     data, task = open_dataset(dataset, home=home)
     drawn = _opened(prior, asked, prompt, config)
     record = drawing_evaluation.evaluate_drawings(drawn, data, config, task=task)
@@ -121,7 +113,7 @@ def _opened(prior: str, asked: dict[str, Any], prompt: str, config: Any) -> Data
             prior=prior, seed=config.seed, device=config.device, home=config.home, **asked
         )
         return PriorDrawer(given, prompt)
-    named = [f"--{name}" for name, value in asked.items() if value is not None]
+    named = [f"--{name}".replace("_", "-") for name, value in asked.items() if value is not None]
     if named := named + ["--prompt"] * (prompt != PROMPT):
         raise UsageError(
             f"{prior} holds drawings, and {', '.join(named)} is for a prior that draws. Leave it "

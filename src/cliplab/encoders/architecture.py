@@ -61,8 +61,8 @@ def read_architecture(model: str | Path) -> Architecture:
         A configuration that cannot be trained here: the message says what stands in the way.
     """
     name = str(model)
-    own = Path(__file__).with_name(f"{name}.json")
-    path = own if name in OWN else Path(name).expanduser()
+    beside = Path(__file__).with_name
+    path = beside(f"{name}.json") if name in OWN else Path(name).expanduser()
     config = _read(path) if path.is_file() else _known(name)
     architecture = Architecture(name, config["model_cfg"], config.get("preprocess_cfg", {}))
     _check(architecture)

@@ -1,4 +1,4 @@
-"""What there is: each published ARCH/TAG of open_clip with its size, and whether it is here.
+"""What there is: what comes with cliplab, and each published ARCH/TAG of open_clip, with its size.
 
 The sizes are kept in `architectures.tsv` beside this file, so that listing them imports neither
 torch nor open_clip. `python -m cliplab.encoders.catalogue` writes that table anew from the
@@ -15,14 +15,15 @@ from typing import NamedTuple
 
 from cliplab.encoders import published
 from cliplab.runtime.errors import UnknownName
+from cliplab.runtime.shipped import ENCODER, NAME, WEIGHTS
 
 TABLE = Path(__file__).with_name("architectures.tsv")
 
 
 class EncoderEntry(NamedTuple):
-    """A published encoder."""
+    """An encoder that has a name."""
 
-    name: str  # ARCH/TAG, as `load_encoder` takes it
+    name: str  # `quickdraw` or ARCH/TAG, as `load_encoder` takes it
     parameters: int | None  # of both towers; None: the text tower's size is known to a hub alone
     width: int  # D, of the joint space
     resolution: int  # pixels of a side
@@ -42,8 +43,12 @@ class Row(NamedTuple):
     url: str  # elsewhere than on the hub; may be empty
 
 
+SHIPPED = EncoderEntry(NAME, 455_325, width=64, resolution=64, activation="gelu", cached=True)
+"""The CLIP of drawings; of its table of tokens the rows in use are counted."""
+
+
 def list_encoders(filter: str | None = None) -> list[EncoderEntry]:
-    """List the published encoders, in open_clip's order.
+    """List the encoder that comes with cliplab, then the published ones in open_clip's order.
 
     The names with `-quickgelu` that open_clip has besides are left out: they are the same weights,
     and the activation follows the weights here (`load_encoder` takes those names too).
@@ -59,10 +64,11 @@ def list_encoders(filter: str | None = None) -> list[EncoderEntry]:
         No name has that part; the closest are named.
     """
     wanted = (filter or "").casefold()
-    rows = [row for row in _table() if wanted in row.name.casefold()]
-    if not rows:
-        raise UnknownName("encoder", filter or "", [row.name for row in _table()])
-    return [_entry(row) for row in rows]
+    found = [SHIPPED._replace(cached=(WEIGHTS / ENCODER).is_dir())] if wanted in NAME else []
+    found += [_entry(row) for row in _table() if wanted in row.name.casefold()]
+    if not found:
+        raise UnknownName("encoder", filter or "", [NAME, *(row.name for row in _table())])
+    return found
 
 
 def _entry(row: Row) -> EncoderEntry:

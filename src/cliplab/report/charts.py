@@ -62,7 +62,7 @@ def label(name: str, longest: int = LONGEST) -> str:
     if len(shown) > longest:
         shown = shown[: longest - 1] + "…"
     escaped = "".join(_MARKUP.get(c, c) for c in shown)
-    return escaped if escaped.isascii() else f"\u2068{escaped}\u2069"
+    return escaped if name.isascii() else f"\u2068{escaped}\u2069"
 
 
 def series(position: int) -> str:
@@ -330,12 +330,10 @@ def search_chart(key: str, result: Mapping[str, Any], position: int) -> Chart | 
             ],
         }
     ]  # fmt: skip
-    log = min(values) > 0 and max(values) / min(values) > 20
     layout = {
-        "xaxis": {"type": "log" if log else "linear", "title": {"text": shown},
-                  "exponentformat": "power"},
+        "xaxis": {"title": {"text": shown}, **_scale(values)},
         "yaxis": {"title": {"text": "held-out accuracy, %"}},
-    }  # fmt: skip
+    }
     best = max(order, key=lambda entry: (entry["accuracy"], -(entry.get("loss") or 0)))
     told = (
         f"{title}: {len(trace)} values of {shown} were tried on training pictures held out; the "
@@ -345,6 +343,17 @@ def search_chart(key: str, result: Mapping[str, Any], position: int) -> Chart | 
     rows = tuple(tuple(_number(entry.get(k)) for k in keys) for entry in trace)
     columns = tuple("λ" if k == "lambda" else k for k in keys)
     return chart(key, f"The search of the {title}", told, traces, layout, columns, rows)
+
+
+def _scale(values: Sequence[float]) -> dict[str, Any]:
+    """Axis of a setting, its values ascending: by decades where they span several."""
+    if values[0] > 0 and values[-1] / values[0] >= 1000:
+        step = max(1, round(math.log10(values[-1] / values[0]) / 6))
+        return {"type": "log", "exponentformat": "power", "dtick": step}
+    ticks = {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
+    if len(values) > 12:
+        return {}
+    return {"type": "log", **ticks} if values[0] > 0 else ticks
 
 
 def _setting(trace: Sequence[Mapping[str, Any]]) -> str | None:

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from cliplab.nouns import Dataset, Record
 from cliplab.report.charts import Chart
+from cliplab.report.drawings_page import KIND, write_drawings_page
 from cliplab.report.embedding_map import read_map
 from cliplab.report.found_view import found_view
 from cliplab.report.overview import Overview, overview_of
-from cliplab.report.record import Run, read_run
+from cliplab.report.record import Run, read_run, read_unchecked
 from cliplab.report.rendering import render
 from cliplab.report.run_pictures import run_data
 from cliplab.report.run_view import RunView, short_name, view_of
@@ -100,15 +101,19 @@ def write_report(
     root: Path = RUNS,
     home: Path | None = None,
 ) -> Page:
-    """Write the page of runs by name (as `find_run` takes them), or of one transfer by its folder.
+    """Write the page of runs by name, as `find_run` takes them.
 
-    The rest is as for `write_page`.
+    One of drawings or of a transfer, which is named by its folder, has a page of its own kind. The
+    rest is as for `write_page`.
     """
     if len(names) == 1:
         for folder in (Path(names[0]).expanduser(), root / names[0]):
             if (folder / PLAN).is_file():
                 return Page(write_transfer_page(folder, out), ())
-    return write_page([find_run(name, root) for name in names], out, home=home)
+    folders = [find_run(name, root) for name in names]
+    if len(folders) == 1 and read_unchecked(folders[0]).get("kind") == KIND:
+        return Page(write_drawings_page(folders[0], out, home=home), ())
+    return write_page(folders, out, home=home)
 
 
 @contextmanager

@@ -222,19 +222,20 @@ def _settings(record: Record) -> list[tuple[str, str]]:
         ("licence", record["dataset"].get("licence") or "not stated by the source"),
         ("encoder", f"{record['encoder']['name']}, identity {record['encoder']['digest'][:16]}"),
         ("seed", str(record["seed"])),
-        *((key.replace("_", " "), _value(value)) for key, value in machine.items()),
+        *((key.replace("_", " "), described(value)) for key, value in machine.items()),
         *((f"seconds, {k}", f"{v:,.2f}") for k, v in timings.items() if v and "pict" not in k),
         *((k.replace("_", " "), f"{v:,.6g}") for k, v in timings.items() if v and "pict" in k),
     ]
     for result in record["results"]:
         title = classifier_title(result["classifier"]["name"])
         given = result["classifier"]["settings"]
-        told += [(f"{title}: {key}", _value(value)) for key, value in given.items()]
+        told += [(f"{title}: {key}", described(value)) for key, value in given.items()]
     changed = {k: v for k, v in record["config"].items() if v not in (None, [], False)}
-    return told + [(f"--{key.replace('_', '-')}", _value(v)) for key, v in changed.items()]
+    return told + [(f"--{key.replace('_', '-')}", described(v)) for key, v in changed.items()]
 
 
-def _value(value: Any) -> str:
+def described(value: Any) -> str:
+    """Give a setting as text: numbers short, lists with commas."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -242,7 +243,7 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_value, value))
+        return ", ".join(map(described, value))
     return str(value)
 
 

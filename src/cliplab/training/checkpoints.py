@@ -132,13 +132,19 @@ def _fill(part: str, file: TensorFile, places: Mapping[str, torch.Tensor]) -> No
 
 
 def _fill_optimizer(file: TensorFile, optimizer: torch.optim.Optimizer) -> None:
-    """Put the state back parameter by parameter, in the order of the groups."""
+    """Put the state back parameter by parameter, in the order of the groups.
+
+    Each tensor lies in memory as its parameter does: fused optimizers go through both as they lie.
+    """
+    import torch
+
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in file.tensors("optimizer/"):
         index, _, key = name.partition("/")
         parameter = parameters[int(index)]
-        on_device = value if key == "step" else value.to(parameter.device)
-        optimizer.state[parameter][key] = on_device
+        if key != "step":
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        optimizer.state[parameter][key] = value
 
 
 def refuse_changes(out: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:

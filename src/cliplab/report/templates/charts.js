@@ -22,7 +22,7 @@ page.charts = {
   label(name, longest = 28) {
     const shown = name.length > longest ? `${name.slice(0, longest - 1)}…` : name;
     const escaped = shown.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    return /^[\x20-\x7e]*$/.test(escaped) ? escaped : `\u2068${escaped.replace(/[\x00-\x1f\x7f]/g, " ")}\u2069`;
+    return /^[\x20-\x7e]*$/.test(name) ? escaped : `\u2068${escaped.replace(/[\x00-\x1f\x7f]/g, " ")}\u2069`;
   },
 
   // The figure with this theme's colours in place of their names.

@@ -22,10 +22,10 @@ page.confusion = (run) => {
     return all.sort((a, b) => wrong[b] - wrong[a] || a - b).slice(0, most).sort((a, b) => a - b);
   };
 
-  const ticks = (low, high, pixels) => {
+  const ticks = (low, high, pixels, room) => {
     const first = Math.max(0, Math.ceil(low));
     const last = Math.min(shown.length - 1, Math.floor(high));
-    const step = Math.max(1, Math.ceil((last - first + 1) / Math.max(4, Math.floor(pixels / 17))));
+    const step = Math.max(1, Math.ceil((last - first + 1) / Math.max(4, Math.floor(pixels / room))));
     const places = [];
     for (let i = first; i <= last; i += step) places.push(i);
     const longest = innerWidth < 760 ? 12 : 20;
@@ -55,8 +55,8 @@ page.confusion = (run) => {
       }],
       layout: {
         plot_bgcolor: "var(--heat-0)", margin: {l: 60, r: 8, t: 8, b: 60},
-        xaxis: {range: [-0.5, end], ...ticks(0, end, side), title: {text: "said", standoff: 10}, showgrid: false, zeroline: false, tickangle: -50},
-        yaxis: {range: [end, -0.5], ...ticks(0, end, side), title: {text: "given", standoff: 12}, showgrid: false, zeroline: false},
+        xaxis: {range: [-0.5, end], ...ticks(0, end, side, 24), title: {text: "said", standoff: 10}, showgrid: false, zeroline: false, tickangle: -50},
+        yaxis: {range: [end, -0.5], ...ticks(0, end, side, 17), title: {text: "given", standoff: 12}, showgrid: false, zeroline: false},
       },
     };
   };
@@ -66,7 +66,7 @@ page.confusion = (run) => {
       if (!Object.keys(change).some((key) => key.includes("range"))) return;
       const [x, y] = [box.layout.xaxis.range, box.layout.yaxis.range];
       const side = Math.max(120, box.clientHeight - 110);
-      const [across, down] = [ticks(Math.min(...x), Math.max(...x), side), ticks(Math.min(...y), Math.max(...y), side)];
+      const [across, down] = [ticks(Math.min(...x), Math.max(...x), side, 24), ticks(Math.min(...y), Math.max(...y), side, 17)];
       plotly.relayout(box, {
         "xaxis.tickvals": across.tickvals, "xaxis.ticktext": across.ticktext,
         "yaxis.tickvals": down.tickvals, "yaxis.ticktext": down.ticktext,

@@ -13,10 +13,10 @@ page.gallery = (run) => {
   let view = "mistakes";
 
   const line = (title, dot, said, share, right) => {
-    const told = page.element("span", {className: right === null ? "" : right ? "right" : "wrong"}, page.name(said));
-    if (share !== null) told.append(` ${share.toFixed(1)} %`);
-    const head = page.element("span", {}, title);
-    if (dot !== null) head.prepend(page.element("i", {className: `dot s${(dot % 6) + 1}`}));
+    const who = page.element("span", {}, title);
+    if (dot !== null) who.prepend(page.element("i", {className: `dot s${(dot % 6) + 1}`}));
+    const head = page.element("div", {className: "head"}, who, page.element("span", {className: "share", textContent: `${share.toFixed(1)} %`}));
+    const told = page.element("div", {className: right === null ? "said" : right ? "said right" : "said wrong"}, page.name(said));
     return page.element("div", {className: "row"}, head, told);
   };
 

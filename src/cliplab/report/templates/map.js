@@ -41,8 +41,8 @@ page.map = (run) => {
   const figure = () => ({
     data: traces(),
     layout: {
-      xaxis: {title: {text: `first component, ${block.shares[0]} % of the variance`}, zeroline: false},
-      yaxis: {title: {text: `second component, ${block.shares[1]} %`}, zeroline: false, scaleanchor: innerWidth > 760 ? "x" : undefined},
+      xaxis: {title: {text: `component 1, ${block.shares[0]} %`}, zeroline: false},
+      yaxis: {title: {text: `component 2, ${block.shares[1]} %`}, zeroline: false, scaleanchor: innerWidth > 760 ? "x" : undefined},
       legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0}, margin: {l: 52, r: 10, t: 40, b: 46},
     },
   });

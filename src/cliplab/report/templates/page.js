@@ -153,7 +153,15 @@ for (const table of document.querySelectorAll("table.classes")) {
   });
   body.addEventListener("click", (event) => {
     const button = event.target.closest(".to-pictures");
-    if (button) page.galleries[table.closest(".run").dataset.run].ofClass(Number(button.closest("tr").dataset.place));
+    if (button) page.galleries[table.closest(".run").dataset.run]?.ofClass(Number(button.closest("tr").dataset.place));
+  });
+}
+
+for (const filter of document.querySelectorAll(".filter-grids")) {
+  const grids = [...filter.closest("section").querySelectorAll("[data-name]")];
+  filter.addEventListener("input", () => {
+    const wanted = filter.value.trim().toLowerCase();
+    for (const grid of grids) grid.hidden = !grid.dataset.name.includes(wanted);
   });
 }
 
