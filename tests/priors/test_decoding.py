@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from cliplab.priors.decoding import Decoding
+from cliplab.priors.sampling import Sampling, sample
+from cliplab.priors.saved import read_prior
 from cliplab.priors.transformer import PriorNetwork, PriorSizes
 from cliplab.runtime.errors import UsageError
+from cliplab.runtime.shipped import PRIOR, shipped
 
 
 def network(decoder: str = "autoregressive") -> PriorNetwork:
@@ -78,3 +82,15 @@ def test_a_decoding_keeps_the_weights_that_it_began_with():
 def test_a_masked_decoder_has_no_cache():
     with pytest.raises(UsageError, match="reads all tokens at once; it has no cache"):
         Decoding(network("masked"), inputs()[1])
+
+
+def test_logits_of_the_prior_that_comes_with_cliplab_agree():
+    prior = read_prior(shipped(PRIOR)).network.eval()
+    chance = torch.Generator().manual_seed(1)
+    condition = functional.normalize(torch.randn(6, prior.sizes.condition, generator=chance), dim=1)
+    tokens = sample(prior, condition, Sampling(guidance=1.0), seed=0)
+    with torch.inference_mode():
+        whole = prior(tokens, condition)
+        found = read(Decoding(prior, condition), tokens)
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.softmax(-1), whole.softmax(-1), atol=1e-5, rtol=0)
