@@ -15,6 +15,41 @@ def _at(pictures, grid=(4, 4), seed=1, step=0):
     return places(torch.tensor(pictures), grid, seed=seed, step=step)
 
 
+def _mixed_by_hand(value):
+    """The mixer of 32-bit numbers, as its source has it."""
+    value = value.astype(np.uint32)
+    value = (value ^ (value >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    value = (value ^ (value >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return value ^ (value >> np.uint32(16))
+
+
+def test_bits_are_those_of_the_mixer():
+    numbers = np.random.default_rng(0).integers(0, 1 << 32, 5000)
+    bits = noise._signed(torch.from_numpy(numbers))
+    assert np.array_equal(bits.numpy().view(np.uint32), numbers)
+    noise._mix_in_place(bits)
+    assert np.array_equal(bits.numpy().view(np.uint32), _mixed_by_hand(numbers))
+    assert np.array_equal(noise._mixed(torch.from_numpy(numbers)), _mixed_by_hand(numbers))
+
+
+def test_a_number_by_hand():
+    """Of picture 3, place 5, code 7, seed 1, step 0."""
+
+    def mixed(value):
+        return int(_mixed_by_hand(np.array([value % (1 << 32)]))[0])
+
+    row = mixed(mixed(mixed(mixed(mixed(mixed(1) ^ 0) ^ 3) + 0)) ^ 5)
+    bits = mixed(row + 7 * 0x9E3779B9)
+    expected = -np.log(-np.log(((bits >> 9) + 0.5) / (1 << 23)))
+    assert gumbel(_at([3]), 10, torch.float64)[5, 7].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_it_is_made_in_pieces_of_any_size(monkeypatch):
+    whole = gumbel(_at(range(9)), 100)
+    monkeypatch.setattr(noise, "_NUMBERS_CPU", 700)
+    assert torch.equal(whole, gumbel(_at(range(9)), 100))
+
+
 def test_it_is_gumbels_distribution():
     drawn = gumbel(_at(range(64)), 128, torch.float64).numpy().ravel()
     assert stats.kstest(drawn, "gumbel_r").pvalue > 1e-3
@@ -23,7 +58,7 @@ def test_it_is_gumbels_distribution():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_ends_are_never_reached(dtype):
-    ends = noise._uniform(torch.tensor([0, (1 << 32) - 1]), dtype)
+    ends = noise._uniform(torch.tensor([0, -1], dtype=torch.int32), torch.empty(2, dtype=dtype))
     assert 0 < ends[0] < ends[1] < 1
     assert torch.isfinite(ends.log().neg().log()).all()
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from cliplab.tokenizers.dvae import DecoderNetwork, DVAEConfig, EncoderNetwork, in_float32
+from cliplab.tokenizers.dvae import DecoderNetwork, DVAEConfig, EncoderNetwork, on_rows
 from cliplab.tokenizers.noise import Places, places
 from cliplab.tokenizers.objectives import Objective
 from cliplab.tokenizers.pixels import map_pixels
@@ -134,9 +134,9 @@ class DVAE(nn.Module):
     def _relax(
         self, rows: torch.Tensor, where: Places, temperature: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        z = in_float32(self.encoder.head, rows[:, :, None, None])[:, :, 0, 0]
+        z = on_rows(self.encoder.head, rows)
         found = self.quantizer(z, where, temperature)
-        vectors = in_float32(self.decoder.stem, found.codes[:, :, None, None])[:, :, 0, 0]
+        vectors = on_rows(self.decoder.stem, found.codes)
         kept = z.detach() if not self.quantizer.penalty_is_kl else z.detach()[:, :0]
         return vectors, found.tokens, kept, found.penalty
 
