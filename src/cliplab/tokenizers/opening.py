@@ -13,6 +13,11 @@ from cliplab.tokenizers.published import fetch_published, is_published, read_pub
 from cliplab.tokenizers.saved import Tokenizer, read_tokenizer
 
 
+def named_tokenizers() -> dict[str, str]:
+    """Give what has a name of its own, and what it is."""
+    return {OPENAI: "DALL-E's, as OpenAI published it; downloaded once, some 390 MB"}
+
+
 def load_tokenizer(
     name: str | Path,
     *,
@@ -68,5 +73,5 @@ def _named(name: str | Path, device: str, home: Path | None) -> Tokenizer:
     if str(name) == OPENAI:
         return read_published(fetch_published(home_of(home)), name=OPENAI, device=device)
     raise UnknownName(
-        "tokenizer", str(name), (OPENAI,), hint="(nor is there a folder of that name)"
+        "tokenizer", str(name), named_tokenizers(), hint="(nor is there a folder of that name)"
     )
