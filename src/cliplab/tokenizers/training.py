@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,21 +23,22 @@ from cliplab.tokenizers.planning import fits_in, plan_table, plan_training
 from cliplab.tokenizers.saved import is_tokenizer, read_about, save_tokenizer
 from cliplab.tokenizers.steps import LR_END, TECHNIQUES, TokenizerGradient, batches_from
 from cliplab.tokenizers.watching import each, reconstructions, shown_pictures
-from cliplab.training.averages import averaged
+from cliplab.training.averages import average_of, averaged, move_average
 from cliplab.training.checkpoints import Trained, checkpoint_notes, refuse_changes
 from cliplab.training.loop import LoopConfig, train
 from cliplab.training.memory import (
     Plan,
     free_memory,
+    give_back,
     held_memory,
     parse_bytes,
     return_freed_memory_if_tight,
 )
+from cliplab.training.pace import steps_in
 from cliplab.training.plans import as_begun, plan_notes
 from cliplab.training.watching import load_tensorboard, watching
 
 AVERAGE, WARMUP = 0.999, 0.02
-TRIAL_SECONDS = 10.0  # for which steps are timed where minutes are given
 UNDER_WAY = "training"
 
 
@@ -99,6 +99,9 @@ def train_tokenizer(
     splits = next(iter(dataset.splits.values())) if task is None else dataset.splits[task]
     rows = _training_rows(dataset, splits)
     recipe = resolve(config, *looks_of(dataset, rows))
+    if config.batch_size is None and len(rows) < recipe.batch_size:
+        say(f"{dataset.name} has {len(rows)} training pictures; each batch holds all of them.")
+        recipe = replace(recipe, batch_size=len(rows))
     device = choose_device(config.device)
     check_precision(recipe.precision, device)
     with locked(folder / UNDER_WAY, lambda: say(f"Waiting for another training in {folder} …")):
@@ -111,6 +114,7 @@ def train_tokenizer(
         else:
             shown = shown_pictures(dataset, rows, splits, recipe)
             _train(_job(dataset, rows, shown, recipe, config, device, folder, identity))
+            give_back(device)
     return folder
 
 
@@ -214,30 +218,34 @@ def _model(recipe: Recipe, device: str) -> DVAE:
         torch.manual_seed(recipe.seed)
         between = recipe.make_quantizer()
         model = DVAE(recipe.networks(between), between)
-        return model.to(device, memory_format=torch.channels_last)  # convolutions are faster
+        return model.to(device).to(memory_format=torch.channels_last)  # which is faster
 
 
 def _steps_in(job: _Job, minutes: float) -> int:
-    """Give the steps that so many minutes give, by timing a few whose result is thrown away."""
-    model = _model(job.recipe, job.device)
-    gradient = TokenizerGradient(model, job.pixels, job.recipe, job.plan, job.device)
-    batches = batches_from(len(job.pixels.rows), job.recipe.batch_size, job.recipe.seed)(0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
-    seconds: list[float] = []
-    began = time.perf_counter()
-    for step, places in enumerate(batches):
-        started = time.perf_counter()
-        optimizer.zero_grad()
-        gradient(places, step)
-        optimizer.step()
-        seconds.append(time.perf_counter() - started)
-        if len(seconds) >= 3 and time.perf_counter() - began > TRIAL_SECONDS:
-            break
-    rate = sorted(seconds[1:])[len(seconds[1:]) // 2]
-    steps = max(1, round(minutes * 60 / rate))
-    finish = time.strftime("%H:%M", time.localtime(time.time() + steps * rate))
-    say(f"{rate:.2f} s a step: {steps:,} steps in {minutes:g} minutes, done about {finish}.")
+    """Give the steps that so many minutes give; the memory for timing them is given back."""
+    steps = steps_in(minutes, _whole_step(job))
+    give_back(job.device)
     return steps
+
+
+def _whole_step(job: _Job) -> Callable[[int], None]:
+    """Give what takes a step with all that a training's has, on a model of its own."""
+    recipe, fused = job.recipe, not job.device.startswith("mps")
+    model = _model(recipe, job.device)
+    gradient = TokenizerGradient(model, job.pixels, recipe, job.plan, job.device)
+    batches = batches_from(len(job.pixels.rows), recipe.batch_size, recipe.seed)(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=fused)
+    average = average_of(model)
+
+    def take(step: int) -> None:
+        optimizer.zero_grad()
+        gradient(next(batches), step)
+        float(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
+        optimizer.step()
+        model.quantizer.learn(seed=recipe.seed, step=step)
+        move_average(average, model, AVERAGE, step)
+
+    return take
 
 
 def _train(job: _Job) -> None:
@@ -302,15 +310,24 @@ class _Health:
     """Says once what a curve of losses does not: that hardly any code is in use."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.due, self.codes, self.said = max(50, recipe.steps // 4), recipe.codes, False
+        self.due, self.recipe, self.said = max(50, recipe.steps // 4), recipe, False
 
     def __call__(self, step: int, seen: Mapping[str, float], _trained: Trained) -> None:
         if self.said or step < self.due:
             return
         self.said = True
-        if seen["codes_used"] < max(2, self.codes / 50):
+        if seen["codes_used"] < max(2, self.recipe.codes / 50):
             say(
-                f"Only {seen['codes_used']:.0f} of {self.codes} codes are in use at step {step:,}: "
-                "the pictures may come out blank. Try --quantizer vq, fewer --codes, or "
-                "--objective bce."
+                f"Only {seen['codes_used']:.0f} of {self.recipe.codes} codes are in use at step "
+                f"{step:,}: the pictures may come out blank. Try {_remedies(self.recipe)}."
             )
+
+
+def _remedies(recipe: Recipe) -> str:
+    """Give what brings more codes into use and is not done already."""
+    ways = (
+        ("--quantizer vq", recipe.quantizer != "vq"),
+        ("fewer --codes", True),
+        ("--objective bce", recipe.objective != "bce"),
+    )
+    return " or ".join(way for way, would_help in ways if would_help)

@@ -10,6 +10,7 @@ one picture still holds too much of.
 from __future__ import annotations
 
 import ctypes
+import gc
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -122,6 +123,18 @@ def forget_peak() -> None:
     """Let `peak_resident_memory` begin anew, where the system can (Linux)."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+
+
+def give_back(device: str) -> None:
+    """Give back what is no longer used, to the system or to other programs on a GPU."""
+    gc.collect()  # what hangs in cycles first
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.empty_cache()
+    elif sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library may not have it
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def return_freed_memory_if_tight(total: int, budget: int) -> None:
