@@ -1,10 +1,9 @@
-"""Training a tokenizer: pictures a second and peak memory a picture, beside two others.
+"""Training a tokenizer: pictures a second and memory a picture, beside two others, in one run.
 
 Beside DALLE-pytorch's `DiscreteVAE` (1.6.6, in an environment that `dalle_pytorch_peer.py` makes)
 at the same size, tokens, vocabulary and about as many parameters; and beside DALL-E's own networks
 trained plainly, as one would write it: PyTorch's Gumbel-softmax, AdamW, nothing recomputed, the
-allocator as it comes. All see the same pictures of noise, in batches of the same size, on as many
-threads.
+allocator as it comes. All see pictures of noise, in batches of the same size, on as many threads.
 
 Peak memory a picture is the slope of a process's peak resident memory over the batch, from two
 fresh processes of a few steps, so that what does not grow with the batch cancels out. cliplab does
@@ -82,19 +81,20 @@ def cliplab_step(settings: dict[str, Any], batch: int) -> tuple[int, Step]:
     import numpy as np
     import torch
 
+    from cliplab.tokenizers import training
     from cliplab.tokenizers.config import TokenizerConfig, resolve
     from cliplab.tokenizers.dvae import parameter_count
-    from cliplab.tokenizers.model import DVAE
     from cliplab.tokenizers.steps import TECHNIQUES, TokenizerGradient
     from cliplab.training.averages import average_of, move_average
     from cliplab.training.memory import Plan, return_freed_memory
 
-    return_freed_memory()
-    techniques = TECHNIQUES[-1] if settings["recomputed"] else TECHNIQUES[0]
+    techniques = TECHNIQUES[0]
+    if settings["recomputed"]:  # as a tight plan has it
+        return_freed_memory()
+        techniques = TECHNIQUES[-1]
     config = {k: v for k, v in settings.items() if k != "recomputed"}
     recipe = resolve(TokenizerConfig(**config), settings["size"], settings["channels"] == 1)
-    between = recipe.make_quantizer()
-    model = DVAE(recipe.networks(between), between)
+    model = training._model(recipe, "cpu")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4, fused=True)
     average = average_of(model)
     gradient = TokenizerGradient(model, _Noise(settings), recipe, Plan(batch, techniques), "cpu")

@@ -1,7 +1,7 @@
 """Writes the generated references anew: `make docs`; `tests/docs` fails where they are stale.
 
 docs/cli.md        every command and option, from the command line itself
-docs/families.md   data sets, classifiers, prompts: what there is, from the families themselves
+docs/families.md   data sets, classifiers, prompts, tokenizers, quantizers: what there is
 docs/datasets.md   each data set: tasks, traps, archives, licence, citation, prompts
 docs/api.md        the public nouns and verbs of Python
 """
@@ -89,7 +89,36 @@ def families_reference() -> str:
     for name in PROMPT_NAMES:
         templates = named_prompts(name).templates
         lines.append(f"| `{name}` | {len(templates)} | {templates[0]} |")
+    lines += ["", *_tokenizers()]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _tokenizers() -> list[str]:
+    """Tables of the quantizers, and of what is trained where nothing is asked for."""
+    from dataclasses import fields
+
+    from cliplab.tokenizers.config import PRESETS, Preset
+    from cliplab.tokenizers.opening import named_tokenizers
+    from cliplab.tokenizers.quantizers.family import member, quantizer_names
+
+    lines = ["## Tokenizers", "", "| name | what it is |", "|---|---|"]
+    lines += [f"| `{name}` | {what} |" for name, what in named_tokenizers().items()]
+    lines += ["| a folder | what `cliplab train tokenizer` made, or OpenAI's two files |", ""]
+    names = [field.name for field in fields(Preset)]
+    lines += ["`cliplab train tokenizer --preset NAME`, each number an option of its own:", ""]
+    lines += [
+        f"| preset | {' | '.join(names).replace('_', ' ')} |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for name, preset in PRESETS.items():
+        values = (getattr(preset, field) for field in names)
+        shown = " | ".join(f"{v:,}" if isinstance(v, int) else str(v) for v in values)
+        lines.append(f"| `{name}` | {shown} |")
+    lines += ["", "## Quantizers", "", "| name | what it is |", "|---|---|"]
+    for name in quantizer_names():
+        first = inspect.cleandoc(member(name).__doc__ or "").partition("\n\n")[0]
+        lines.append(f"| `{name}` | {first.replace(chr(10), ' ')} |")
+    return lines
 
 
 def datasets_reference() -> str:

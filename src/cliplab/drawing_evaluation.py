@@ -158,7 +158,7 @@ def _identity(
 
 
 def _marks(dataset: Dataset) -> list[list[object]]:
-    from cliplab.tokenizers.token_store import source_marks
+    from cliplab.tokenizers.pixel_store import source_marks
 
     return source_marks(dataset)
 

@@ -13,7 +13,7 @@ from cliplab.nouns import TRAIN, Dataset, digest_of
 from cliplab.runtime.errors import UnknownName, UsageError
 from cliplab.runtime.storage import home as home_of
 from cliplab.tokenizers.pixel_stream import evenly
-from cliplab.training.memory import return_freed_memory_once
+from cliplab.training.memory import give_back
 
 if TYPE_CHECKING:
     from cliplab.nouns import Encoder
@@ -100,7 +100,7 @@ def train_prior(
         dataset, tokenizer, home=subject.home, workers=config.workers, on_bad=config.on_bad
     )
     tokens = read_tokens(made.folder)
-    return_freed_memory_once()  # of reading and encoding, before the training is planned
+    give_back("cpu")  # of reading and encoding, before the training is planned
     return train_on_lessons(
         _lessons(dataset, tokens, shown, rows),
         _lessons(dataset, tokens, shown, held_out),

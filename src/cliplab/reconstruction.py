@@ -31,6 +31,7 @@ class EvaluateTokenizerConfig:
     recognizer: bool = True  # whether a classifier is trained, to tell what stays recognisable
     seed: int = 0  # of the recogniser and the bootstrap
     device: str = "auto"  # of the recogniser
+    memory: str | None = None  # such as 2GiB: pictures are taken in batches that fit
     workers: int | None = None  # threads that decode; None: one a core
     on_bad: str = "list"  # an unreadable picture is listed; "fail": it ends the work
     home: Path | None = None  # where recognisers and pixels are kept; None: CLIPLAB_HOME
@@ -83,6 +84,7 @@ def evaluate_tokenizer(
     from cliplab.metrics.tokenization import score_tokenizer
     from cliplab.tokenizers.evaluation import measure_tokenizer, pictures_in_minutes
     from cliplab.tokenizers.pixel_stream import evenly
+    from cliplab.training.memory import parse_bytes
 
     config = config or EvaluateTokenizerConfig()
     task = dataset.task(task).name
@@ -100,6 +102,7 @@ def evaluate_tokenizer(
         recognizer=recognizer,
         workers=config.workers,
         on_bad=config.on_bad,
+        memory=parse_bytes(config.memory) if config.memory else None,
     )
     labelled = labels[measured.rows] >= 0
     scores = score_tokenizer(
@@ -222,8 +225,7 @@ def _recognizer(
     from cliplab.nouns import digest_of
     from cliplab.recognizers.saved import load_recognizer
     from cliplab.recognizers.training import RecognizerConfig, train_recognizer
-    from cliplab.tokenizers.pixel_store import open_pixels
-    from cliplab.tokenizers.token_store import source_marks
+    from cliplab.tokenizers.pixel_store import open_pixels, source_marks
 
     names, rows = dataset.task(task).class_names, dataset.rows(task, TRAIN)
     if len(np.unique(dataset.labels[task][rows])) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.dalle_files import write_published
+from tests.datasets.miniatures import accept, make_domainnet
 from tests.tiny_tokenizer import make_tokenizer
 from tests.tokenizers.original import drawn, shapes
 
@@ -73,6 +75,37 @@ def test_a_folder_of_colour_pictures_trains_too(cliplab, photos, quick):
     record = ended.json()["record"]
     assert record["tokenizer"]["shape"] == [3, 20, 20]
     assert record["distances"]["reconstruction"]["stroke_iou"]["value"] is None
+
+
+@pytest.mark.slow
+def test_dalle_in_too_little_memory_is_refused_with_what_fits(cliplab, photos):
+    """97.6 million parameters take 1.8 GiB with gradients and optimiser; none is allocated."""
+    from cliplab.training.memory import forget_peak, peak_resident_memory, resident_memory
+
+    forget_peak()
+    before = resident_memory()
+    ended = cliplab(
+        "train", "tokenizer", photos, "--preset", "dalle", "--size", 256, "--memory", "2GiB"
+    )
+    check(ended, 1, "2.00 GiB are too little", "Give --memory", "--width", "fits")
+    assert peak_resident_memory() - before < 400 << 20
+    assert not list(Path("tokenizer").glob("*.safetensors"))
+
+
+def test_domainnets_drawings_need_nothing_but_the_memory(cliplab, quick, tmp_path, monkeypatch):
+    from cliplab.tokenizers import config
+
+    made = make_domainnet(tmp_path / "archives", ("quickdraw",))
+    accept(monkeypatch, made)
+    assert cliplab("prepare", "domainnet/quickdraw", "--archives", made.folder).code == 0
+    short = dataclasses.replace(config.PRESETS["cpu"], steps=3)
+    monkeypatch.setitem(config.PRESETS, "cpu", short)
+    ended = cliplab("train", "tokenizer", "domainnet/quickdraw", "--memory", "8GiB")
+    assert ended.code == 0, ended.err
+    assert "peak, estimated" in ended.err
+    record = json.loads(Path("tokenizer/evaluation/record.json").read_text())
+    assert record["dataset"]["n"] == 345
+    assert record["tokenizer"]["shape"] == [3, 8, 8]
 
 
 def test_reconstruct_draws_a_grid_and_lists_what_cannot_be_read(cliplab, photos, tiny):

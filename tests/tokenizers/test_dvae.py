@@ -11,7 +11,9 @@ from cliplab.tokenizers.dvae import (
     DVAEConfig,
     EncoderNetwork,
     ResidualBlock,
+    on_rows,
     parameter_count,
+    same_convolution,
 )
 
 TINY = DVAEConfig(channels=1, codes=16, width=8, code_width=4, groups=2, blocks=1, outputs=1)
@@ -99,3 +101,13 @@ def test_a_size_that_cannot_be_divided_is_refused_with_the_nearest():
 def test_all_wrong_sizes_are_named_at_once():
     with pytest.raises(UsageError, match=r"channels 2.*width 6.*groups 5: give 2 to 4"):
         DVAEConfig(channels=2, width=6, groups=5)
+
+
+def test_a_convolution_of_single_pixels_is_a_product_of_matrices():
+    torch.manual_seed(0)
+    convolution = same_convolution(5, 7, 1).double()
+    torch.nn.init.normal_(convolution.bias)
+    rows = torch.randn(11, 5, dtype=torch.float64)
+    torch.testing.assert_close(
+        on_rows(convolution, rows), convolution(rows[:, :, None, None])[:, :, 0, 0]
+    )

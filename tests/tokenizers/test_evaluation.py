@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from tests.tiny_tokenizer import make_tokenizer
 
 from cliplab.datasets.family import open_dataset
@@ -11,13 +12,16 @@ from cliplab.metrics.reconstruction import absolute_error, stroke_iou
 from cliplab.runtime.errors import DataError
 from cliplab.tokenizers import evaluation
 from cliplab.tokenizers.evaluation import (
+    bytes_a_picture,
     measure_tokenizer,
     pictures_at_once,
     pictures_in_minutes,
     token_dtype,
 )
+from cliplab.tokenizers.objectives import objective
 from cliplab.tokenizers.opening import load_tokenizer
 from cliplab.tokenizers.quantizers.family import quantizer_names
+from cliplab.training.simulation import footprint
 
 ROWS, TRAIN = np.arange(1500, 1530), np.arange(200)
 
@@ -115,6 +119,38 @@ def test_memory_bounds_the_batch(tokenizer, tmp_path):
     assert pictures_at_once(tokenizer) == 64
     assert pictures_at_once(load_tokenizer(make_tokenizer(tmp_path / "t", size=1024))) == 1
     assert (token_dtype(1 << 16), token_dtype((1 << 16) + 1)) == (np.uint16, np.int32)
+
+
+def test_batches_fit_in_what_is_left_of_a_stated_memory(tokenizer, monkeypatch):
+    monkeypatch.setattr(evaluation, "held_memory", lambda _device: 1000 << 20)
+    one = bytes_a_picture(tokenizer)
+    assert pictures_at_once(tokenizer, (1000 << 20) + 5 * one + 1) == 5
+    assert pictures_at_once(tokenizer, 900 << 20) == 1
+    assert pictures_at_once(tokenizer, 64 << 30) == 64
+
+
+def test_what_a_picture_takes_is_about_what_is_said(tmp_path):
+    """Counted on the meta device, within a factor of two; of all that `_measure` runs."""
+    for settings in ({"size": 64}, {"size": 32, "codes": 4096, "quantizer": "gumbel"}):
+        name = settings.get("quantizer", "vq")
+        made = load_tokenizer(make_tokenizer(tmp_path / name, **settings))
+        model, pixels = made.model.to("meta"), torch.empty(4, *made.shape, device="meta")
+
+        def run(model=model, pixels=pixels, made=made):
+            with torch.no_grad(), torch.device("meta"):
+                tokens = model.encode(pixels)
+                outputs = model.decode(tokens)
+                relaxed = model.parts(
+                    pixels,
+                    objective(made.recipe.objective),
+                    torch.arange(4),
+                    seed=0,
+                    step=0,
+                    temperature=1.0,
+                )
+            return outputs, relaxed
+
+        assert 0.5 < footprint(run).peak / 4 / bytes_a_picture(made) < 1.5
 
 
 def test_large_networks_are_measured_on_fewer_pictures(tokenizer, tmp_path, monkeypatch):

@@ -1,8 +1,6 @@
-"""How many steps so many minutes give."""
+"""Steps in a time: what was timed, what the timing itself took, the least there is."""
 
 from __future__ import annotations
-
-import types
 
 import pytest
 
@@ -10,48 +8,47 @@ from cliplab.training import pace
 
 
 class Clock:
-    """Steps take what they are told; nothing else takes time."""
+    """Time that passes when a step is taken."""
 
-    def __init__(self, seconds):
-        self.now, self.seconds, self.taken = 0.0, list(seconds), []
+    def __init__(self, first: float, others: list[float]) -> None:
+        self.now, self.first, self.others, self.steps = 100.0, first, others, []
 
-    def perf_counter(self):
-        return self.now
-
-    def take(self, step):
-        self.taken.append(step)
-        self.now += self.seconds.pop(0)
+    def take(self, step: int) -> None:
+        self.steps.append(step)
+        self.now += self.first if step == 0 else self.others[step % len(self.others)]
 
 
 @pytest.fixture
-def at(monkeypatch):
-    def make(*seconds):
-        clock = Clock(seconds)
-        fake = types.SimpleNamespace(
-            perf_counter=clock.perf_counter,
-            strftime=lambda *_: "12:00",
-            localtime=lambda _: None,
-            time=lambda: 0.0,
-        )
-        monkeypatch.setattr(pace, "time", fake)
+def clock(monkeypatch):
+    def made(first, *others):
+        clock = Clock(first, list(others))
+        monkeypatch.setattr(pace.time, "perf_counter", lambda: clock.now)
         return clock
 
-    return make
+    return made
 
 
-def test_the_first_step_does_not_count(at):
-    clock = at(9.0, 2.0, 2.0, 2.0)
-    assert pace.steps_in(1.0, clock.take, seconds=14.0) == 30
-    assert clock.taken == [0, 1, 2, 3]
+def test_the_first_step_does_not_count_and_the_timing_is_part_of_the_time(clock, capsys):
+    slow_start = clock(10.0, 2.0)
+    assert pace.steps_in(10, slow_start.take) == (600 - 10 - 20) / 2
+    assert slow_start.steps == list(range(11))  # a twentieth of the time: 30 seconds
+    assert "2.00 s a step: 285 steps in 10 minutes" in capsys.readouterr().err
 
 
-def test_one_slow_step_does_not_count_either(at):
-    clock = at(1.0, 1.0, 50.0, 1.0)
-    assert pace.steps_in(2.0, clock.take, seconds=53.0) == 120
+def test_steps_that_had_to_wait_count_as_they_took(clock):
+    busy = clock(1.0, 1.0, 1.0, 7.0)
+    assert pace.steps_in(1, busy.take, seconds=8.0) == round((60 - 1 - 8) / 4)  # 1 and 7
 
 
-def test_three_steps_at_least_are_timed_and_one_is_taken(at, capsys):
-    clock = at(100.0, 100.0, 100.0)
-    assert pace.steps_in(0.1, clock.take, seconds=1.0) == 1
-    assert len(clock.taken) == 3
-    assert "100.00 s a step: 1 steps in 0.1 minutes, done about 12:00" in capsys.readouterr().err
+def test_a_short_time_is_not_spent_on_timing(clock):
+    fast = clock(0.25, 0.25)
+    assert pace.steps_in(0.1, fast.take) == (6 - 1.25) / 0.25  # a fifth of 6 seconds
+    slow = clock(30.0, 30.0)
+    assert pace.steps_in(0.1, slow.take) == 1
+    assert slow.steps == [0, 1, 2]
+
+
+def test_a_long_time_is_timed_for_a_minute_at_most(clock):
+    steady = clock(1.0, 1.0)
+    pace.steps_in(600, steady.take)
+    assert len(steady.steps) == 60

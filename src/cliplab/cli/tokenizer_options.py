@@ -14,7 +14,10 @@ Preset = Annotated[
     typer.Option(help="cpu, small or dalle: what the options are that are not given."),
 ]
 Minutes = Annotated[
-    float | None, typer.Option(help="Train for so long: the steps follow from the rate.")
+    float | None,
+    typer.Option(
+        help="Train for so long: the steps follow from the rate. Measuring it comes on top."
+    ),
 ]
 Size = Annotated[
     int | None,

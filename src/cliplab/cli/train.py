@@ -118,7 +118,12 @@ def tokenizer(
     record = None
     if evaluate:
         measuring = EvaluateTokenizerConfig(
-            seed=seed, device=device, workers=workers, home=home, out=folder / "evaluation"
+            seed=seed,
+            device=device,
+            memory=memory,
+            workers=workers,
+            home=home,
+            out=folder / "evaluation",
         )
         made = load_tokenizer(folder, device=device)
         record = evaluate_held_out(data, made, measuring, task=task)

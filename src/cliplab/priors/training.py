@@ -28,11 +28,12 @@ from cliplab.training.loop import LoopConfig, train
 from cliplab.training.memory import (
     Plan,
     free_memory,
+    give_back,
     held_memory,
     parse_bytes,
     return_freed_memory_if_tight,
 )
-from cliplab.training.pace import steps_in
+from cliplab.training.pace import steps_in, whole_step
 from cliplab.training.plans import as_begun, plan_notes
 from cliplab.training.watching import POINTS, Watch, load_tensorboard, watching
 
@@ -246,18 +247,15 @@ def _network(
 
 
 def _steps_in(job: _Job, minutes: float) -> int:
-    """Give the steps that so many minutes give, by timing a few whose result is thrown away."""
+    """Give the steps that so many minutes give; the memory for timing them is given back."""
     network = _network(job.recipe, job.sizes, job.device, job.plan.techniques)
     gradient = PriorGradient(network, job.lessons, job.recipe, job.plan, job.device)
     batches = batches_from(len(job.lessons), job.recipe.batch_size, job.recipe.seed)(0)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0)
-
-    def take(step: int) -> None:
-        optimizer.zero_grad()
-        gradient(next(batches), step)
-        optimizer.step()
-
-    return steps_in(minutes, take)
+    take = whole_step(network, gradient, batches)
+    steps = steps_in(minutes, take)
+    del network, gradient, take
+    give_back(job.device)
+    return steps
 
 
 def _train(job: _Job) -> None:

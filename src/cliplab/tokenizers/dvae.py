@@ -103,7 +103,10 @@ def same_convolution(n_in: int, n_out: int, size: int) -> nn.Conv2d:
 
 
 class ResidualBlock(nn.Module):
-    """`skip(x) + gain · body(x)`; `sizes` are the body's four kernels."""
+    """`skip(x) + gain · body(x)`; `sizes` are the body's four kernels.
+
+    What no gradient needs (a convolution's output) is overwritten, so that less is allocated.
+    """
 
     def __init__(self, n_in: int, n_out: int, sizes: tuple[int, int, int, int], gain: float):
         super().__init__()
@@ -114,14 +117,14 @@ class ResidualBlock(nn.Module):
         layers: list[nn.Module] = []
         for position, size in enumerate(sizes):
             layers += [
-                nn.ReLU(),
+                nn.ReLU(inplace=position > 0),
                 same_convolution(widths[position], widths[position + 1], size),
             ]
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, n_in, H, W) → (B, n_out, H, W)."""
-        result: torch.Tensor = torch.add(self.skip(x), self.body(x), alpha=self.gain)
+        result: torch.Tensor = self.body(x).mul_(self.gain).add_(self.skip(x))
         return result
 
 

@@ -28,6 +28,7 @@ from cliplab.tokenizers.objectives import objective
 from cliplab.tokenizers.pixel_stream import PixelBatch, mean_picture, stream_pixels
 from cliplab.tokenizers.saved import Tokenizer
 from cliplab.tokenizers.steps import as_floats, schedules_at
+from cliplab.training.memory import held_memory
 
 RECONSTRUCTION, MEAN, BLANK = "reconstruction", "mean_picture", "blank"
 MOST, FEWEST = 10_000, 8  # pictures that are measured where no number is given
@@ -58,6 +59,7 @@ def measure_tokenizer(
     recognizer: Recognizer | None = None,
     workers: int | None = None,
     on_bad: str = "list",
+    memory: int | None = None,
 ) -> Measured:
     """Take pictures through a tokenizer and back, and measure what comes out.
 
@@ -80,6 +82,9 @@ def measure_tokenizer(
         Threads that decode.
     on_bad
         "list": an unreadable picture is listed; "fail": it ends the work.
+    memory
+        Bytes that the process (or the allocator of a GPU) may hold; pictures are taken in batches
+        that fit.
 
     Raises
     ------
@@ -88,9 +93,8 @@ def measure_tokenizer(
     """
     shape = tokenizer.shape
     baseline = _Baselines.of(mean_picture(dataset, train_rows, shape, workers=workers))
-    stream = stream_pixels(
-        dataset, rows, shape, batch_size=pictures_at_once(tokenizer), workers=workers, on_bad=on_bad
-    )
+    at_once = pictures_at_once(tokenizer, memory)
+    stream = stream_pixels(dataset, rows, shape, batch_size=at_once, workers=workers, on_bad=on_bad)
     found: list[_Batch] = []
     seen: list[np.ndarray] = []
     skipped: list[Skipped] = []
@@ -125,9 +129,16 @@ def measure_tokenizer(
     )
 
 
-def pictures_at_once(tokenizer: Tokenizer) -> int:
-    """Say how many pictures take a bounded memory: 1 of DALL-E's size, 64 of 28 pixels."""
-    return max(1, min(MOST_AT_ONCE, 4 * ACTIVATIONS // bytes_a_picture(tokenizer)))
+def pictures_at_once(tokenizer: Tokenizer, memory: int | None = None) -> int:
+    """Say how many pictures take a bounded memory: 1 of DALL-E's size, 64 of 28 pixels.
+
+    Of `memory`, bytes that the process may hold in all, they take no more than what is left; one
+    picture is the least.
+    """
+    left = 4 * ACTIVATIONS
+    if memory is not None:
+        left = min(left, memory - held_memory(tokenizer.device))
+    return max(1, min(MOST_AT_ONCE, left // bytes_a_picture(tokenizer)))
 
 
 def bytes_a_picture(tokenizer: Tokenizer) -> int:

@@ -15,6 +15,14 @@ from cliplab.tokenizers.published import fetch_published, is_published, read_pub
 from cliplab.tokenizers.saved import Tokenizer, read_tokenizer
 
 
+def named_tokenizers() -> dict[str, str]:
+    """Give what has a name of its own, and what it is."""
+    return {
+        QUICKDRAW: "comes with cliplab: drawings of 28 x 28 pixels, 49 tokens of 512 codes",
+        OPENAI: "DALL-E's, as OpenAI published it; downloaded once, some 390 MB",
+    }
+
+
 def load_tokenizer(
     name: str | Path,
     *,
@@ -73,5 +81,5 @@ def _named(name: str | Path, device: str, home: Path | None) -> Tokenizer:
     if str(name) == QUICKDRAW:
         return read_tokenizer(shipped(TOKENIZER), name=QUICKDRAW, device=device)
     raise UnknownName(
-        "tokenizer", str(name), (OPENAI, QUICKDRAW), hint="(nor is there a folder of that name)"
+        "tokenizer", str(name), named_tokenizers(), hint="(nor is there a folder of that name)"
     )

@@ -122,7 +122,21 @@ def open_pixels(
 
 def _key(dataset: Dataset, rows: np.ndarray, size: tuple[int, int], channels: int) -> str:
     pictures = digest_of([str(dataset.digests[row]) or str(dataset.ids[row]) for row in rows])
-    return digest_of([FORMAT_VERSION, pictures, rows.tolist(), list(size), channels])[:16]
+    parts = [FORMAT_VERSION, pictures, rows.tolist(), list(size), channels]
+    return digest_of([*parts, *source_marks(dataset)])[:16]
+
+
+def source_marks(dataset: Dataset) -> list[list[object]]:
+    """Give name, and size and time of the files, of a data set of pictures without digests.
+
+    Its content digest would not change with the files, nor with how drawings look (its name does).
+    """
+    paths = getattr(dataset.source, "paths", ())
+    if not len(paths) or all(dataset.digests):
+        return []
+    found = [(path, path.stat()) for path in sorted(set(paths))]
+    marks = [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in found]
+    return [[dataset.name], *marks]
 
 
 def _write(

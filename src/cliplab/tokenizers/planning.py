@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -15,7 +16,9 @@ from cliplab.training.memory import (
     Cost,
     Estimate,
     Plan,
+    TooLittleMemory,
     choose_plan,
+    in_words,
     resident_memory,
 )
 from cliplab.training.simulation import footprint
@@ -39,8 +42,8 @@ def cost_of(recipe: Recipe, base: int) -> Cost:
     """
     between = recipe.make_quantizer()  # which is small, and may compute as it is made
     with torch.device("meta"):
-        model = DVAE(recipe.networks(between), between).to("meta")
-        model = model.to(memory_format=torch.channels_last)
+        model = DVAE(recipe.networks(between), between)
+        model = model.to("meta").to(memory_format=torch.channels_last)
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
 
@@ -80,10 +83,34 @@ def plan_training(recipe: Recipe, budget: int, base: int | None = None) -> tuple
     Raises
     ------
     TooLittleMemory
-        If not even one picture fits; nothing has been allocated then.
+        If not even one picture fits; the message says what would. Nothing has been allocated then.
     """
-    cost = cost_of(recipe, resident_memory() if base is None else base)
-    return choose_plan(cost, budget, recipe.batch_size, TECHNIQUES)
+    base = resident_memory() if base is None else base
+    try:
+        return choose_plan(cost_of(recipe, base), budget, recipe.batch_size, TECHNIQUES)
+    except TooLittleMemory as error:
+        ways = [f"--{name} {value}" for name, value in _what_fits(recipe, budget, base).items()]
+        if not ways:
+            raise
+        told = f"In {in_words(budget)}, with the rest as it is, {' or '.join(ways)} fits."
+        raise TooLittleMemory(f"{error} {told}") from None
+
+
+def _what_fits(recipe: Recipe, budget: int, base: int) -> dict[str, int]:
+    """Give size and width, each halved as often as it takes, at which a picture fits."""
+    found: dict[str, int] = {}
+    if base >= budget:
+        return found
+    least = {"size": 1 << (recipe.groups - 1), "width": 8}
+    for name, smallest in least.items():
+        value = getattr(recipe, name) // 2 // smallest * smallest
+        while value >= smallest:
+            smaller = replace(recipe, **{name: value})
+            if cost_of(smaller, base).of(Plan(1, TECHNIQUES[-1])).total <= budget:
+                found[name] = value
+                break
+            value = value // 2 // smallest * smallest
+    return found
 
 
 def fits_in(recipe: Recipe, plan: Plan, estimate: Estimate, budget: int) -> bool:

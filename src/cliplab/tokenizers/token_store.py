@@ -27,6 +27,7 @@ from cliplab.runtime.machine import versions
 from cliplab.runtime.progress import progress, say
 from cliplab.runtime.storage import atomic_write, locked, read_json, sweep_parts, write_json
 from cliplab.tokenizers.evaluation import pictures_at_once, token_dtype
+from cliplab.tokenizers.pixel_store import source_marks
 from cliplab.tokenizers.pixel_stream import stream_pixels
 from cliplab.tokenizers.saved import Tokenizer
 
@@ -168,18 +169,6 @@ def label_column(task: str) -> str:
 def split_column(task: str) -> str:
     """Name of the column of a task's splits."""
     return f"split_{task}"
-
-
-def source_marks(dataset: Dataset) -> list[list[object]]:
-    """Give size and time of the files of pictures that have no digest of their own.
-
-    Their data set's content digest would not change with them.
-    """
-    paths = getattr(dataset.source, "paths", ())
-    if not len(paths) or all(dataset.digests):
-        return []
-    found = [(path, path.stat()) for path in sorted(set(paths))]
-    return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in found]
 
 
 # ------------------------------------------------------------------------------- the files

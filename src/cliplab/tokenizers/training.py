@@ -29,11 +29,12 @@ from cliplab.training.loop import LoopConfig, train
 from cliplab.training.memory import (
     Plan,
     free_memory,
+    give_back,
     held_memory,
     parse_bytes,
     return_freed_memory_if_tight,
 )
-from cliplab.training.pace import steps_in
+from cliplab.training.pace import steps_in, whole_step
 from cliplab.training.plans import as_begun, plan_notes
 from cliplab.training.watching import load_tensorboard, watching
 
@@ -98,6 +99,9 @@ def train_tokenizer(
     splits = next(iter(dataset.splits.values())) if task is None else dataset.splits[task]
     rows = _training_rows(dataset, splits)
     recipe = resolve(config, *looks_of(dataset, rows))
+    if config.batch_size is None and len(rows) < recipe.batch_size:
+        say(f"{dataset.name} has {len(rows)} training pictures; each batch holds all of them.")
+        recipe = replace(recipe, batch_size=len(rows))
     device = choose_device(config.device)
     check_precision(recipe.precision, device)
     with locked(folder / UNDER_WAY, lambda: say(f"Waiting for another training in {folder} …")):
@@ -110,6 +114,7 @@ def train_tokenizer(
         else:
             shown = shown_pictures(dataset, rows, splits, recipe)
             _train(_job(dataset, rows, shown, recipe, config, device, folder, identity))
+            give_back(device)
     return folder
 
 
@@ -212,23 +217,22 @@ def _model(recipe: Recipe, device: str) -> DVAE:
     with torch.random.fork_rng([]):
         torch.manual_seed(recipe.seed)
         between = recipe.make_quantizer()
-        model = DVAE(recipe.networks(between), between).to(device)
-        return model.to(memory_format=torch.channels_last)  # convolutions are faster
+        model = DVAE(recipe.networks(between), between)
+        return model.to(device).to(memory_format=torch.channels_last)  # which is faster
 
 
 def _steps_in(job: _Job, minutes: float) -> int:
-    """Give the steps that so many minutes give, by timing a few whose result is thrown away."""
-    model = _model(job.recipe, job.device)
-    gradient = TokenizerGradient(model, job.pixels, job.recipe, job.plan, job.device)
-    batches = batches_from(len(job.pixels.rows), job.recipe.batch_size, job.recipe.seed)(0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
-
-    def take(step: int) -> None:
-        optimizer.zero_grad()
-        gradient(next(batches), step)
-        optimizer.step()
-
-    return steps_in(minutes, take)
+    """Give the steps that so many minutes give; the memory for timing them is given back."""
+    recipe = job.recipe
+    model = _model(recipe, job.device)
+    gradient = TokenizerGradient(model, job.pixels, recipe, job.plan, job.device)
+    batches = batches_from(len(job.pixels.rows), recipe.batch_size, recipe.seed)(0)
+    learn = model.quantizer.learn
+    take = whole_step(model, gradient, batches, lambda step: learn(seed=recipe.seed, step=step))
+    steps = steps_in(minutes, take)
+    del model, gradient, learn, take
+    give_back(job.device)
+    return steps
 
 
 def _train(job: _Job) -> None:
@@ -293,15 +297,24 @@ class _Health:
     """Says once what a curve of losses does not: that hardly any code is in use."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.due, self.codes, self.said = max(50, recipe.steps // 4), recipe.codes, False
+        self.due, self.recipe, self.said = max(50, recipe.steps // 4), recipe, False
 
     def __call__(self, step: int, seen: Mapping[str, float], _trained: Trained) -> None:
         if self.said or step < self.due:
             return
         self.said = True
-        if seen["codes_used"] < max(2, self.codes / 50):
+        if seen["codes_used"] < max(2, self.recipe.codes / 50):
             say(
-                f"Only {seen['codes_used']:.0f} of {self.codes} codes are in use at step {step:,}: "
-                "the pictures may come out blank. Try --quantizer vq, fewer --codes, or "
-                "--objective bce."
+                f"Only {seen['codes_used']:.0f} of {self.recipe.codes} codes are in use at step "
+                f"{step:,}: the pictures may come out blank. Try {_remedies(self.recipe)}."
             )
+
+
+def _remedies(recipe: Recipe) -> str:
+    """Give what brings more codes into use and is not done already."""
+    ways = (
+        ("--quantizer vq", recipe.quantizer != "vq"),
+        ("fewer --codes", True),
+        ("--objective bce", recipe.objective != "bce"),
+    )
+    return " or ".join(way for way, would_help in ways if would_help)

@@ -10,6 +10,7 @@ one picture still holds too much of.
 from __future__ import annotations
 
 import ctypes
+import gc
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -124,6 +125,18 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+def give_back(device: str) -> None:
+    """Give back what is no longer used, to the system or to other programs on a GPU."""
+    gc.collect()  # what hangs in cycles first
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.empty_cache()
+    elif sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library may not have it
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def return_freed_memory_if_tight(total: int, budget: int) -> None:
     """Do so where a plan is estimated to take more than `TIGHT` of what may be taken (bytes).
 
@@ -145,14 +158,6 @@ def return_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
         libc.mallopt(_M_TRIM_THRESHOLD, _LARGE)
-
-
-def return_freed_memory_once() -> None:
-    """Make glibc give back what is freed by now, and keep as before what will be freed."""
-    if not sys.platform.startswith("linux"):
-        return
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @dataclass(frozen=True, slots=True)

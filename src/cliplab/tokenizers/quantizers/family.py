@@ -89,9 +89,13 @@ def quantizer_names() -> list[str]:
     return sorted(name for name in found if name != "family")
 
 
-def quantizer(name: str, codes: int) -> Quantizer:
-    """Make the quantizer of that name; an unknown one gives the closest."""
+def member(name: str) -> Member:
+    """Give the module of the quantizer of that name; an unknown one gives the closest."""
     if name not in (known := quantizer_names()):
         raise UnknownName("quantizer", name, known)
-    module = importlib.import_module(f"cliplab.tokenizers.quantizers.{name}")
-    return cast(Member, module).make(codes)
+    return cast(Member, importlib.import_module(f"cliplab.tokenizers.quantizers.{name}"))
+
+
+def quantizer(name: str, codes: int) -> Quantizer:
+    """Make the quantizer of that name; an unknown one gives the closest."""
+    return member(name).make(codes)

@@ -30,8 +30,8 @@ class GumbelQuantizer(Quantizer):
     def forward(self, z: torch.Tensor, where: Places, temperature: float) -> Quantized:
         """Relax logits (P, K); with `straight_through` the forward pass is one-hot."""
         log_q = z.log_softmax(1)
-        kl = (log_q.exp() * (log_q + math.log(self.codes))).sum()
-        noisy = (z + gumbel(where, self.codes, z.dtype)) / temperature
+        kl = (log_q.exp() * log_q).sum() + len(z) * math.log(self.codes)  # Σ q is 1
+        noisy = gumbel(where, self.codes, z.dtype).add_(z).div_(temperature)
         codes = noisy.softmax(1)
         if self.straight_through:
             hard = functional.one_hot(noisy.argmax(1), self.codes).to(codes.dtype)
