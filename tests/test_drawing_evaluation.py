@@ -160,7 +160,7 @@ def test_what_was_measured_is_not_measured_again(records, digits, place, monkeyp
 class Hand:
     """Draws digits of the test split, unless it is killed."""
 
-    name = "hand"
+    name, losses = "hand", (3.0, 2.5)
     class_names = ("zero", "One", "two", "ten")
 
     def __init__(self, dies_at=None):
@@ -183,6 +183,7 @@ def test_what_draws_is_asked_for_the_classes_that_both_know(digits, place):
     assert [one["name"] for one in record["per_class"]] == ["zero", "one", "two"]
     assert record["left_out"] == list(CLASS_NAMES[3:])
     assert record["drawings"]["drawer"] == {"weights": "0"}
+    assert record["drawings"]["losses"] == [3.0, 2.5]
     assert record["drawings"]["location"] == str(place / "hand" / "drawings")
     assert record["copies"]["pairs"][0]["drawing"].endswith(".png")
 

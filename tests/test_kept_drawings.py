@@ -20,7 +20,7 @@ NAMES = ("cat", "n/a", "The Mona Lisa")
 class Hand:
     """Draws each class in a tone of its own, and counts."""
 
-    name = "hand"
+    name, losses = "hand", ()
     class_names = NAMES
 
     def __init__(self, weights="0", fails_at=None, shape=(1, 6, 6)):
@@ -126,6 +126,11 @@ def test_a_prior_draws_its_classes_as_cliplab_draw_does(installed, tmp_path):
     place = keep_drawings(drawer, ("cat", "The Mona Lisa"), 5, tmp_path)
     with Image.open(place / "cat" / "4.png") as picture:
         assert (np.asarray(picture) == drawn[4, 0]).all()
+
+
+def test_how_it_learned_is_what_the_prior_tells(installed):
+    drawer = PriorDrawer(DrawConfig(device="cpu"))
+    assert drawer.losses == (3.5, 3.25)
 
 
 def test_what_changes_the_drawings_is_its_identity(installed):

@@ -82,6 +82,7 @@ def make_prior(
         "tokenizer": tokenizer.identity,
         "encoder": encoder and encoder.identity,
         "prompts": ["a {}"],
+        "losses": [3.5, 3.25],
         **notes,
     }
     save_prior(folder, network, sizes, about)

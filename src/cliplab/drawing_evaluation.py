@@ -341,6 +341,7 @@ def _drawings_block(parts: _Parts) -> Mapping[str, Any]:
     return {
         "name": by.name,
         "drawer": None if isinstance(by, Dataset) else dict(by.identity),
+        "losses": [] if isinstance(by, Dataset) else list(by.losses),
         "n": len(parts.matchup.drawn.labels),
         "digest": drawn.content_digest(),
         "location": None if drawn.location is None else str(drawn.location),

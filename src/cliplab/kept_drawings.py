@@ -51,6 +51,11 @@ class Drawer(Protocol):
         """What it can draw."""
         ...
 
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Of its training, by epoch, nats a token; empty: not known."""
+        ...
+
     def draw(self, class_name: str, n: int) -> np.ndarray:
         """(n, C, H, W) uint8 of one class."""
         ...
@@ -106,6 +111,11 @@ class PriorDrawer:
     def class_names(self) -> tuple[str, ...]:
         """The classes that the prior learned."""
         return self.artist.prior.class_names
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Of the prior's training, by epoch, nats a token."""
+        return tuple(self.artist.prior.about.get("losses", ()))
 
     def draw(self, class_name: str, n: int) -> np.ndarray:
         """(n, C, H, W) uint8 of one class, in the tones of the data set."""

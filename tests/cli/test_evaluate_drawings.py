@@ -35,9 +35,13 @@ def test_drawings_are_measured_and_shown(cliplab, quick):
         "recognised, top-1 %", "shuffled labels", "KID", "50 drawings", "seven",
         "drawn.npz beside 100 held-out pictures of digits, 1,438 to learn from",
         "the closest pair: ", "record: run/record.json",
+        "page: run/report.html",
     ):  # fmt: skip
         assert word in ended.out, ended.out
-    again = cliplab(*call, "--json")
+    assert "Drawings beside real pictures" in Path("run/report.html").read_text()
+    Path("run/report.html").unlink()
+    again = cliplab(*call, "--json", "--no-report")
+    assert not Path("run/report.html").exists()
     assert "holds this evaluation already" in again.err
     assert again.json()["kind"] == "drawings"
     assert again.json()["copies"]["identical"]["drawn"]["value"] == 1

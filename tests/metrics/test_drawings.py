@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cliplab.metrics.drawings import (
+    CURVE,
     Beside,
     Judged,
     Near,
@@ -63,6 +64,21 @@ def measures(found):
 def test_as_many_are_compared_as_there_are_on_the_other_side():
     labels, others = np.array([4, 4, 1, 4, 1, 1]), np.array([4, 1, 1, 4])
     assert matched(labels, others).tolist() == [0, 1, 2, 4]
+
+
+def test_curves_are_quantiles_of_as_many_drawings_as_are_compared():
+    found = judged()
+    scores = score_drawings(found, draws=DRAWS)
+    kept = matched(found.drawn.labels, found.halves[0].labels)
+    drawn, real = scores.curve_pixels
+    assert len(drawn) == len(real) == len(CURVE)
+    assert (drawn[0], drawn[-1]) == (
+        found.near_drawn.pixels[kept].min(),
+        found.near_drawn.pixels[kept].max(),
+    )
+    assert real[CURVE.index(0.5)] == pytest.approx(np.median(found.near_held_out.pixels))
+    assert drawn[1] == pytest.approx(scores.overall.near_pixels.drawn.value)
+    assert scores.curve_features.real[1] == pytest.approx(scores.overall.near_features.real.value)
 
 
 def test_shares_are_means_over_classes(scores):

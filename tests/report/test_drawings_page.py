@@ -39,13 +39,17 @@ def run(tmp_path):
     record = {
         "schema_version": 1, "kind": "drawings", "run": "x", "created": "2026-11-25T12:00:00.000Z",
         "identity": "a" * 64,
-        "drawings": {**blocks[0], "drawer": {"prior": {"weights": "b"}}, "n": 12},
+        "drawings": {**blocks[0], "drawer": {"prior": {"weights": "b"}}, "n": 12,
+                     "losses": [4.5, 3.25]},
         "dataset": {**blocks[1], "task": "label", "n_train": 24, "n_held_out": 6},
         "recognizer": {"name": "judge", "identity": {}},
         "overall": scores(0.5), "shuffled": {"top1": measure(0.3), "top5": measure(0.4)},
         "copies": {
             "nearer_pixels": measure(0.1), "nearer_features": measure(0.1),
             "identical": {"drawn": measure(0.2), "real": measure(0.2)},
+            "curve": {"shares": [0.0, 0.5, 1.0],
+                      "pixels": {"drawn": [0.02, 0.1, 0.3], "real": [0.05, 0.125, 0.3]},
+                      "features": {"drawn": [1.0, 2.0, 3.0], "real": [1.5, 2.5, 3.5]}},
             "pairs": [{"drawing": "red/00.png", "training": "blue/03.png", "pixels": 0.125,
                        "features": 3.5}],
         },
@@ -70,6 +74,31 @@ def test_drawings_stand_beside_real_pictures(run):
     assert "&lt;owl&gt;" in text
     assert "x.png</bdi>: cut short" in text
     assert "50.0 [40.0, 60.0]" in text
+
+
+def charts_of(page):
+    found = re.search(r'id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
+    return json.loads(found[1])["charts"]
+
+
+def test_curves_of_training_and_of_the_nearest_pictures(run):
+    page = write_drawings_page(run)
+    charts = charts_of(page)
+    assert charts["losses"]["data"][0]["y"] == [4.5, 3.25]
+    drawn, real = charts["near-pixels"]["data"]
+    assert drawn["x"] == [2.0, 10.0, 30.0]
+    assert real["y"] == [0, 50, 100]
+    assert charts["near-features"]["data"][1]["x"] == [1.5, 2.5, 3.5]
+    text = page.read_text(encoding="utf-8")
+    assert "Half of the drawings lie within 10.0 of a training picture in pixels" in text
+    assert "fell from 4.50 to 3.25" in text
+
+
+def test_a_record_without_curves_has_its_page_all_the_same(run):
+    record = json.loads((run / "record.json").read_text())
+    del record["copies"]["curve"], record["drawings"]["losses"]
+    (run / "record.json").write_text(json.dumps(record))
+    assert list(charts_of(write_drawings_page(run))) == ["shares"]
 
 
 def test_report_finds_it_by_name(run, tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cliplab.cli import draw_options, options, show
+from cliplab.cli import draw_options, options, show, show_page
 from cliplab.runtime.shipped import NAME as QUICKDRAW
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def evaluate_drawings(
     workers: options.Workers = None,
     on_bad: options.OnBad = "list",
     out: Out = None,
+    report: options.Report = True,
     home: options.Home = None,
     all_classes: options.AllClasses = False,
     json: options.Json = False,
@@ -85,11 +86,14 @@ def evaluate_drawings(
     """Measure drawings beside real held-out ones: recognised, alike, diverse, useful, no copies.
 
     A classifier that has no part in drawing judges. Every number stands beside that of real
-    pictures, by class and overall. Killed and run again, it goes on.
+    pictures, by class and overall. Killed and run again, it goes on. report.html in the run's
+    folder shows them.
     """
     given = dict(locals())  # options are named as the fields are
     from cliplab import drawing_evaluation
     from cliplab.datasets.family import open_dataset
+    from cliplab.report.drawings_page import write_drawings_page
+    from cliplab.report.page import no_condition
 
     config = drawing_evaluation.EvaluateDrawingsConfig(
         n=n, seed=seed, device=device, workers=workers, on_bad=on_bad, home=home, out=out
@@ -98,7 +102,12 @@ def evaluate_drawings(
     data, task = open_dataset(dataset, home=home)
     drawn = _opened(prior, asked, prompt, config)
     record = drawing_evaluation.evaluate_drawings(drawn, data, config, task=task)
+    if report:
+        with no_condition(again=f"cliplab report {record.run}"):
+            write_drawings_page(record.run, home=home)
     _print(record, json=json, all_classes=all_classes)
+    if report:
+        show_page.pages([record.run / "report.html"], json=json)
 
 
 def _opened(prior: str, asked: dict[str, Any], prompt: str, config: Any) -> Dataset | PriorDrawer:

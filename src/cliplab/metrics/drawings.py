@@ -30,6 +30,7 @@ from cliplab.nouns import Measure
 
 DRAWS = 1_000
 NEAR = 0.01  # the quantile of distances to the nearest training picture that is compared
+CURVE = (0.0, 0.01, 0.02, 0.05, *(i / 10 for i in range(1, 10)), 0.95, 1.0)  # those of a curve
 PARTS_OF_A_CLASS = 8  # groups of its Fréchet distance's jackknife
 MANIFOLDS = ("precision", "recall", "density", "coverage")
 
@@ -114,6 +115,13 @@ class Scores(NamedTuple):
     near_features: Rated
 
 
+class NearCurve(NamedTuple):
+    """Distances to the nearest training picture, at the quantiles `CURVE`."""
+
+    drawn: tuple[float, ...]
+    real: tuple[float, ...]  # of held-out pictures
+
+
 class DrawingScores(NamedTuple):
     """How good drawings are."""
 
@@ -123,6 +131,8 @@ class DrawingScores(NamedTuple):
     nearer_pixels: Measure  # share of drawings nearer than the 1st percentile of held-out pictures
     nearer_features: Measure
     identical: Beside  # shares that are a training picture to the pixel, perhaps moved by one
+    curve_pixels: NearCurve
+    curve_features: NearCurve
     per_class: tuple[Scores, ...]  # in the order of the labels
 
 
@@ -165,6 +175,10 @@ def score_drawings(judged: Judged, *, seed: int = 0, draws: int = DRAWS) -> Draw
         proportion(mine < np.quantile(theirs, NEAR))
         for mine, theirs in zip(drawn, held_out, strict=True)
     ]
+    curves = [
+        NearCurve(*(tuple(np.quantile(side, CURVE).tolist()) for side in sides))
+        for sides in zip(drawn, held_out, strict=True)
+    ]
     return DrawingScores(
         overall=_scores(judged, classes, seed, draws),
         shuffled_top1=shuffled[0],
@@ -172,6 +186,8 @@ def score_drawings(judged: Judged, *, seed: int = 0, draws: int = DRAWS) -> Draw
         nearer_pixels=nearer[0],
         nearer_features=nearer[1],
         identical=Beside(*(proportion(near.pixels == 0) for near in (drawn, held_out))),
+        curve_pixels=curves[0],
+        curve_features=curves[1],
         per_class=tuple(
             _scores(_of_class(judged, c), np.array([c]), seed, draws) for c in classes.tolist()
         ),

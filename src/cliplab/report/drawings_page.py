@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cliplab.nouns import TRAIN, Dataset, Measure, Record
-from cliplab.report.charts import Chart, Point, chart, label, spread, whiskers
+from cliplab.report.drawings_charts import SHARES, drawings_charts, near_charts
 from cliplab.report.layout import NOT_SCORED, with_interval
 from cliplab.report.record import read_unchecked
 from cliplab.report.rendering import render
@@ -22,15 +22,6 @@ from cliplab.runtime.storage import write_bytes
 KIND = "drawings"  # of the record
 ROW = 10  # pictures of a class, drawn and real
 EDGE = 72  # pixels of them at most
-SHARES = {
-    "top1": "recognised, top-1",
-    "top5": "recognised, top-5",
-    "taught": "taught by them, top-1",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-}
 NUMBERS = {
     "frechet": "Fréchet distance",
     "kernel": "KID",
@@ -82,7 +73,7 @@ def write_drawings_page(run: Path, out: Path | None = None, *, home: Path | None
     sides, shelf = _sides(record, home), Shelf()
     pairs = _pairs(record, sides, shelf)
     grids = _grids(record, sides, shelf)
-    charts = (_shares_chart(record),)
+    charts, near = drawings_charts(record), near_charts(record)
     overall, shuffled = record["overall"], record["shuffled"]
     context = {
         "title": f"Drawings by {short_name(record['drawings']['name'])}",
@@ -91,6 +82,7 @@ def write_drawings_page(run: Path, out: Path | None = None, *, home: Path | None
         "data_set": short_name(record["dataset"]["name"]),
         "tiles": _tiles(overall, shuffled),
         "charts": charts,
+        "near_charts": near,
         "rows": _rows(record),
         "view": _ByClass("r0", tuple(_classes(record)), ("drawings", "real, held out")),
         "grids": grids,
@@ -98,7 +90,7 @@ def write_drawings_page(run: Path, out: Path | None = None, *, home: Path | None
         "notes": sides.why,
         "settings": _settings(record),
     }
-    data = {"runs": {}, "charts": {one.key: one.figure for one in charts}}
+    data = {"runs": {}, "charts": {one.key: one.figure for one in (*charts, *near)}}
     path = out or run / "report.html"
     write_bytes(path, render("drawings.html.jinja", context, data, shelf.addresses))
     return path
@@ -159,29 +151,6 @@ def _rows(record: Record) -> list[tuple[str, ...]]:
         told = f"nearer to a training picture than 99 % of held-out ones, {title} %"
         rows.append((told, with_interval(copies[key]), "1.0", NOT_SCORED, NOT_SCORED))
     return rows
-
-
-def _shares_chart(record: Record) -> Chart:
-    overall = record["overall"]
-    traces = []
-    for position, (side, title) in enumerate((("drawn", "drawings"), ("real", "real, held out"))):
-        points = [
-            Point(-i - spread(position, 2), overall[key][side], f"{label(title)}, {name}")
-            for i, (key, name) in enumerate(SHARES.items())
-        ]
-        traces.append(whiskers(title, points, position))
-    layout = {
-        "xaxis": {"title": {"text": "%"}},
-        "yaxis": {"tickvals": [-i for i in range(len(SHARES))], "zeroline": False,
-                  "ticktext": list(SHARES.values()), "range": [-len(SHARES) + 0.4, 0.6]},
-    }  # fmt: skip
-    table = [
-        (name, with_interval(overall[key]["drawn"]), with_interval(overall[key]["real"]))
-        for key, name in SHARES.items()
-    ]
-    told = "Drawings beside as many real held-out pictures, each with its 95 % interval."
-    columns = ("measure", "drawings %", "real, held out %")
-    return chart("shares", "Beside real pictures", told, traces, layout, columns, table, 380)
 
 
 def _classes(record: Record) -> list[ClassRow]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cliplab.metrics.drawings import DrawingScores
+from cliplab.metrics.drawings import CURVE, DrawingScores
 from cliplab.nouns import Recognizer, Record, Skipped
 from cliplab.report.blocks import plain
 from cliplab.report.layout import NOT_SCORED, lay_out, percent, with_interval
@@ -98,6 +98,11 @@ def make_drawings_record(
             "nearer_pixels": scores.nearer_pixels,
             "nearer_features": scores.nearer_features,
             "identical": scores.identical,
+            "curve": {
+                "shares": CURVE,
+                "pixels": scores.curve_pixels,
+                "features": scores.curve_features,
+            },
             "pairs": list(pairs),
         },
         "per_class": [
