@@ -93,6 +93,7 @@ def test_the_record_is_whole(records, place, digits):
     with Image.open(place / "real" / "closest.png") as picture:
         assert picture.mode == "L"
     assert {"python", "torch", "cliplab"} <= set(record["versions"])
+    assert record["copies"]["through_tokenizer"] is None  # what lies in a folder has none
 
 
 def test_real_ones_are_as_good_as_real(records):
@@ -173,6 +174,9 @@ class Hand:
         number = CLASS_NAMES.index(class_name.lower())
         return digit_pixels(number, "test", n)[:, None]
 
+    def through_tokenizer(self, pixels):
+        return 255 - pixels
+
 
 def test_what_draws_is_asked_for_the_classes_that_both_know(digits, place):
     with pytest.raises(KeyboardInterrupt):
@@ -184,6 +188,10 @@ def test_what_draws_is_asked_for_the_classes_that_both_know(digits, place):
     assert record["left_out"] == list(CLASS_NAMES[3:])
     assert record["drawings"]["drawer"] == {"weights": "0"}
     assert record["drawings"]["losses"] == [3.0, 2.5]
+    redrawn = record["copies"]["through_tokenizer"]
+    assert redrawn["pixels"]["drawn"] == record["overall"]["near_pixels"]["drawn"]
+    assert redrawn["pixels"]["ratio"]["value"] < 0.5  # light for dark is far from everything
+    assert redrawn["features"]["ratio"]["value"] < 1
     assert record["drawings"]["location"] == str(place / "hand" / "drawings")
     assert record["copies"]["pairs"][0]["drawing"].endswith(".png")
 

@@ -128,6 +128,16 @@ def test_a_prior_draws_its_classes_as_cliplab_draw_does(installed, tmp_path):
         assert (np.asarray(picture) == drawn[4, 0]).all()
 
 
+def test_pictures_go_through_its_tokenizer(installed):
+    drawer = PriorDrawer(DrawConfig(device="cpu"))
+    tokenizer = drawer.artist.tokenizer
+    pixels = np.random.default_rng(0).integers(0, 255, (35, *tokenizer.shape), dtype=np.uint8)
+    found = drawer.through_tokenizer(pixels)
+    assert (found[20:30] == tokenizer.decode(tokenizer.encode(pixels[20:30]))).all()
+    assert found.shape == pixels.shape
+    assert drawer.through_tokenizer(pixels[:, :, 1:]) is None
+
+
 def test_how_it_learned_is_what_the_prior_tells(installed):
     drawer = PriorDrawer(DrawConfig(device="cpu"))
     assert drawer.losses == (3.5, 3.25)

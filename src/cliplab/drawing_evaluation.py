@@ -15,8 +15,8 @@
     taught       accuracy on real held-out pictures of a classifier that learned from the drawings
                  alone, over that of one that learned from as many real training pictures
     copies       distance of drawings to their nearest training picture, in pixels (over moves by
-                 one) and in features, beside that of held-out pictures: first percentiles, and the
-                 closest pairs
+                 one) and in features, beside that of held-out pictures, as they are and as the
+                 prior's tokenizer keeps them: first percentiles, and the closest pairs
 
 Where the numbers come from is said in `metrics/distribution.py`, `metrics/copies.py` and
 `metrics/drawings.py`.
@@ -133,7 +133,10 @@ def evaluate_drawings(
         clock("reading")
         recognizer = _recognizer(dataset, matchup, config, place)
         clock("recognizer")
-        judged, neighbour = _judge(matchup, recognizer, config, run, identity)
+        redrawn = None
+        if not isinstance(drawings, Dataset):
+            redrawn = drawings.through_tokenizer(matchup.held_out.pixels)
+        judged, neighbour = _judge(matchup, recognizer, redrawn, config, run, identity)
         clock("judging")
         scores = score_drawings(judged, seed=config.seed, draws=DRAWS)
         clock("scoring")
@@ -217,33 +220,38 @@ def _recognizer(
 def _judge(
     matchup: Matchup,
     recognizer: DrawingRecognizer,
+    redrawn: np.ndarray | None,
     config: EvaluateDrawingsConfig,
     run: Path,
     identity: str,
 ) -> tuple[Judged, Neighbour]:
-    """Measure drawings and held-out pictures one by one."""
+    """Measure drawings and held-out pictures one by one, these as they are and `redrawn`."""
     from cliplab.metrics.drawings import Judged
     from cliplab.recognizers.judging import nearest_training, ranks_of, seen_by
 
     drawn, held = matchup.drawn, matchup.held_out
     sides = [seen_by(recognizer, p.pixels, p.labels) for p in (drawn, *matchup.halves)]
     shuffled = np.random.default_rng(config.seed).permutation(held.labels)
+    asked = [(drawn.pixels, drawn.labels, sides[0].features)]
+    asked.append((held.pixels, held.labels, np.concatenate([s.features for s in sides[1:]])))
+    if redrawn is not None:
+        asked.append((redrawn, held.labels, recognizer.features(redrawn)))
     neighbour = nearest_training(
         recognizer,
         matchup.training,
         matchup.training_labels,
-        np.concatenate([drawn.pixels, held.pixels]),
-        np.concatenate([drawn.labels, held.labels]),
-        np.concatenate([side.features for side in sides]),
+        *(np.concatenate(column) for column in zip(*asked, strict=True)),
     )
-    places = np.arange(len(neighbour.by_pixels))
+    ends = np.cumsum([len(labels) for _, labels, _ in asked])
+    nears = [neighbour.near.of(p) for p in np.split(np.arange(ends[-1]), ends[:-1])]
     judged = Judged(
         drawn=sides[0],
-        near_drawn=neighbour.near.of(places[: len(drawn.labels)]),
+        near_drawn=nears[0],
         halves=(sides[1], sides[2]),
-        near_held_out=neighbour.near.of(places[len(drawn.labels) :]),
+        near_held_out=nears[1],
         shuffled=ranks_of(recognizer.scores(held.pixels), shuffled),
         taught=_taught(matchup, config, run, identity),
+        near_redrawn=None if redrawn is None else nears[2],
     )
     return judged, neighbour
 

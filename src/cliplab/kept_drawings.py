@@ -34,6 +34,7 @@ from cliplab.runtime.storage import (
 FORMAT_VERSION = 1
 PROMPT = "a {}"
 ABOUT, DRAWINGS = "drawer.json", "drawings"
+AT_ONCE = 16  # pictures that go through a tokenizer
 
 
 class Drawer(Protocol):
@@ -58,6 +59,10 @@ class Drawer(Protocol):
 
     def draw(self, class_name: str, n: int) -> np.ndarray:
         """(n, C, H, W) uint8 of one class."""
+        ...
+
+    def through_tokenizer(self, pixels: np.ndarray) -> np.ndarray | None:
+        """Pictures as its tokenizer keeps them, (M, C, H, W) uint8; None: it takes no such ones."""
         ...
 
 
@@ -122,6 +127,14 @@ class PriorDrawer:
         from cliplab.drawing import draw
 
         return draw(self.prompt.replace("{}", class_name), n, self.config, self.artist).pixels
+
+    def through_tokenizer(self, pixels: np.ndarray) -> np.ndarray | None:
+        """Pictures as the prior's tokenizer keeps them; None: they are of another shape."""
+        tokenizer = self.artist.tokenizer
+        if pixels.shape[1:] != tokenizer.shape:
+            return None
+        parts = [pixels[i : i + AT_ONCE] for i in range(0, len(pixels), AT_ONCE)]
+        return np.concatenate([tokenizer.decode(tokenizer.encode(part)) for part in parts])
 
 
 def is_drawn(name: str) -> bool:

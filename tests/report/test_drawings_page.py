@@ -47,6 +47,10 @@ def run(tmp_path):
         "copies": {
             "nearer_pixels": measure(0.1), "nearer_features": measure(0.1),
             "identical": {"drawn": measure(0.2), "real": measure(0.2)},
+            "through_tokenizer": {
+                kind: {"drawn": measure(0.21), "real": measure(0.22), "ratio": measure(0.95)}
+                for kind in ("pixels", "features")
+            },
             "curve": {"shares": [0.0, 0.5, 1.0],
                       "pixels": {"drawn": [0.02, 0.1, 0.3], "real": [0.05, 0.125, 0.3]},
                       "features": {"drawn": [1.0, 2.0, 3.0], "real": [1.5, 2.5, 3.5]}},
@@ -74,6 +78,8 @@ def test_drawings_stand_beside_real_pictures(run):
     assert "&lt;owl&gt;" in text
     assert "x.png</bdi>: cut short" in text
     assert "50.0 [40.0, 60.0]" in text
+    assert "the same, pixels, real ones through the tokenizer" in text
+    assert "95.0 [85.0, 105.0]" in text
 
 
 def charts_of(page):
@@ -96,7 +102,11 @@ def test_curves_of_training_and_of_the_nearest_pictures(run):
 
 def test_a_record_without_curves_has_its_page_all_the_same(run):
     record = json.loads((run / "record.json").read_text())
-    del record["copies"]["curve"], record["drawings"]["losses"]
+    del (
+        record["copies"]["curve"],
+        record["copies"]["through_tokenizer"],
+        record["drawings"]["losses"],
+    )
     (run / "record.json").write_text(json.dumps(record))
     assert list(charts_of(write_drawings_page(run))) == ["shares"]
 

@@ -79,6 +79,7 @@ class Judged(NamedTuple):
     near_held_out: Near  # of the first half, then of the second
     shuffled: np.ndarray  # (2 M,) ranks of both halves under labels that were shuffled
     taught: Taught  # on both halves
+    near_redrawn: Near | None = None  # of both halves, after the tokenizer of what drew
 
 
 class Beside(NamedTuple):
@@ -122,6 +123,16 @@ class NearCurve(NamedTuple):
     real: tuple[float, ...]  # of held-out pictures
 
 
+class Redrawn(NamedTuple):
+    """Nearest training pictures beside those of real pictures that went through the tokenizer.
+
+    A tokenizer leaves out what is peculiar to a picture, which alone brings it nearer to others.
+    """
+
+    pixels: Rated
+    features: Rated
+
+
 class DrawingScores(NamedTuple):
     """How good drawings are."""
 
@@ -133,6 +144,7 @@ class DrawingScores(NamedTuple):
     identical: Beside  # shares that are a training picture to the pixel, perhaps moved by one
     curve_pixels: NearCurve
     curve_features: NearCurve
+    redrawn: Redrawn | None  # None: what drew has no tokenizer of the pictures' shape
     per_class: tuple[Scores, ...]  # in the order of the labels
 
 
@@ -179,6 +191,7 @@ def score_drawings(judged: Judged, *, seed: int = 0, draws: int = DRAWS) -> Draw
         NearCurve(*(tuple(np.quantile(side, CURVE).tolist()) for side in sides))
         for sides in zip(drawn, held_out, strict=True)
     ]
+    redrawn = judged.near_redrawn
     return DrawingScores(
         overall=_scores(judged, classes, seed, draws),
         shuffled_top1=shuffled[0],
@@ -188,6 +201,10 @@ def score_drawings(judged: Judged, *, seed: int = 0, draws: int = DRAWS) -> Draw
         identical=Beside(*(proportion(near.pixels == 0) for near in (drawn, held_out))),
         curve_pixels=curves[0],
         curve_features=curves[1],
+        redrawn=redrawn
+        and Redrawn(
+            *(_near(mine, other, seed, draws) for mine, other in zip(drawn, redrawn, strict=True))
+        ),
         per_class=tuple(
             _scores(_of_class(judged, c), np.array([c]), seed, draws) for c in classes.tolist()
         ),

@@ -46,7 +46,7 @@ class Sampling:
     temperature: float = 1.0  # below 1: likelier drawings, less varied; 0: the likeliest code each
     top_k: int | None = None  # draw among so many of the most probable codes; None: all
     top_p: float | None = None  # draw among the fewest codes that hold this share; None: all
-    guidance: float = 2.0  # 1: none; higher: clearer, less varied; as measured (docs/drawings.md)
+    guidance: float = 1.5  # 1: none; higher: clearer, less varied; as measured (docs/drawings.md)
     steps: int = 8  # of a masked decoder; as many as tokens at most
     choice_temperature: float = 4.5  # of a masked decoder: chance in which tokens it keeps
 

@@ -142,6 +142,12 @@ def _rows(record: Record) -> list[tuple[str, ...]]:
             ratio = with_interval(one["ratio"]) if "ratio" in one else NOT_SCORED
             floor = with_interval(shuffled.get(key))
             rows.append((title + unit, shown(one["drawn"]), shown(one["real"]), ratio, floor))
+    if (redrawn := copies.get("through_tokenizer")) is not None:
+        for kind, shown in (("pixels", with_interval), ("features", number)):
+            one = redrawn[kind]
+            title = f"the same, {kind}, real ones through the tokenizer"
+            sides = (shown(one["drawn"]), shown(one["real"]), with_interval(one["ratio"]))
+            rows.append((title, *sides, NOT_SCORED))
     identical = copies["identical"]
     rows.append(
         ("the same as a training picture %", with_interval(identical["drawn"]),

@@ -103,6 +103,7 @@ def make_drawings_record(
                 "pixels": scores.curve_pixels,
                 "features": scores.curve_features,
             },
+            "through_tokenizer": scores.redrawn,
             "pairs": list(pairs),
         },
         "per_class": [
@@ -199,6 +200,11 @@ def overall_table(record: Record) -> Table:
         beside("nearest training picture, pixels %", "near_pixels"),
         beside("nearest training picture, features", "near_features"),
     ]
+    if (redrawn := copies.get("through_tokenizer")) is not None:
+        for kind, shown in (("pixels %", percent_of), ("features", number_of)):
+            one = redrawn[kind.split()[0]]
+            row = [f"… real ones through its tokenizer, {kind}", shown(one["drawn"])]
+            rows.append([*row, shown(one["real"]), percent_of(one["ratio"]), NOT_SCORED])
     identical = copies["identical"]
     rows.append(
         [
