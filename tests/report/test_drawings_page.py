@@ -78,7 +78,7 @@ def test_drawings_stand_beside_real_pictures(run):
     assert "&lt;owl&gt;" in text
     assert "x.png</bdi>: cut short" in text
     assert "50.0 [40.0, 60.0]" in text
-    assert "the same, pixels, real ones through the tokenizer" in text
+    assert "the same, pixels %, real ones through the tokenizer" in text
     assert "95.0 [85.0, 105.0]" in text
 
 

@@ -26,9 +26,8 @@ NUMBERS = {
     "frechet": "Fréchet distance",
     "kernel": "KID",
     "diversity": "diversity in a class",
-    "near_pixels": "nearest training picture, pixels",
-    "near_features": "nearest training picture, features",
 }
+NEAREST = "nearest training picture"
 
 
 class Grid(NamedTuple):
@@ -142,12 +141,17 @@ def _rows(record: Record) -> list[tuple[str, ...]]:
             ratio = with_interval(one["ratio"]) if "ratio" in one else NOT_SCORED
             floor = with_interval(shuffled.get(key))
             rows.append((title + unit, shown(one["drawn"]), shown(one["real"]), ratio, floor))
-    if (redrawn := copies.get("through_tokenizer")) is not None:
-        for kind, shown in (("pixels", with_interval), ("features", number)):
-            one = redrawn[kind]
-            title = f"the same, {kind}, real ones through the tokenizer"
+    redrawn = copies.get("through_tokenizer") or {}
+    for kind, title, shown in (
+        ("pixels", "pixels %", with_interval),
+        ("features", "features", number),
+    ):
+        beside = [(f"{NEAREST}, {title}", overall[f"near_{kind}"])]
+        if redrawn:
+            beside.append((f"the same, {title}, real ones through the tokenizer", redrawn[kind]))
+        for told, one in beside:
             sides = (shown(one["drawn"]), shown(one["real"]), with_interval(one["ratio"]))
-            rows.append((title, *sides, NOT_SCORED))
+            rows.append((told, *sides, NOT_SCORED))
     identical = copies["identical"]
     rows.append(
         ("the same as a training picture %", with_interval(identical["drawn"]),
