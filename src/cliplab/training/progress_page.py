@@ -20,6 +20,7 @@ import numpy as np
 
 from cliplab.runtime.errors import CliplabError
 from cliplab.runtime.storage import read_json, write_bytes, write_json
+from cliplab.training.memory import in_words
 
 if TYPE_CHECKING:
     import jinja2
@@ -30,6 +31,7 @@ EVERY = 5.0  # seconds between two writings
 WIDTH, HEIGHT = 560, 180  # of a curve, in units of its drawing
 ROWS = 50  # of the table under a curve, at most
 LARGEST = 1400  # pixels of the longer side of a picture
+MEMORY = "memory"  # of the gauges: bytes
 
 
 class Curve(NamedTuple):
@@ -120,12 +122,12 @@ def _curve(name: str, points: Sequence[tuple[int, float]]) -> Curve:
     down = HEIGHT * (1 - (values - low) / ((high - low) or 1.0))
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, down, strict=True))
     places = np.unique(np.linspace(0, len(points) - 1, min(ROWS, len(points))).round().astype(int))
-    title = name.replace("_", " ")
+    title, told = name.replace("_", " "), in_words if name == MEMORY else _number
     return Curve(
-        title, _number(points[-1][1]), line, _number(low), _number(high),
-        tuple((f"{points[i][0]:,}", _number(points[i][1])) for i in places),
-        f"{title} from {_number(points[0][1])} at step {points[0][0]:,} to "
-        f"{_number(points[-1][1])} at step {points[-1][0]:,}",
+        title, told(points[-1][1]), line, told(low), told(high),
+        tuple((f"{points[i][0]:,}", told(points[i][1])) for i in places),
+        f"{title} from {told(points[0][1])} at step {points[0][0]:,} to "
+        f"{told(points[-1][1])} at step {points[-1][0]:,}",
     )  # fmt: skip
 
 
@@ -138,6 +140,8 @@ def _address(picture: np.ndarray) -> str:
 
     shown = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
     shown.thumbnail((LARGEST, LARGEST))
+    if (times := LARGEST // (2 * max(shown.size))) > 1:  # drawings of few pixels are too small
+        shown = shown.resize((times * shown.width, times * shown.height), Image.Resampling.NEAREST)
     stream = io.BytesIO()
     shown.save(stream, "PNG")
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
