@@ -130,6 +130,30 @@ def test_what_is_passed_over_is_counted_once_on_stderr(fill, opened, capsys):
     ]
 
 
+def test_domains_that_are_taken_for_classes_are_named(fill, opened, capsys):
+    root = fill("photo/cat/1.jpg", "photo/dog/1.jpg", "sketch/cat/1.jpg", "sketch/dog/2.jpg")
+    assert opened(root).task().class_names == ("photo", "sketch")
+    assert capsys.readouterr().err.splitlines() == [
+        f"{root}: photo, sketch are taken for the classes, and each has the folders cat, dog. If "
+        f"these are the classes, name {root / 'photo'}, or do all of them with `cliplab transfer "
+        f"{root}`."
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("cat/a/1.jpg", "cat/b/1.jpg", "dog/a/1.jpg"),
+        ("cat/a/1.jpg", "cat/b/1.jpg", "cat/1.jpg", "dog/a/1.jpg", "dog/b/1.jpg", "dog/1.jpg"),
+        ("cat/1.jpg", "dog/1.jpg"),
+        ("cat/a/1.jpg", "dog/a/1.jpg"),
+    ],
+)
+def test_folders_within_classes_are_no_domains(fill, opened, capsys, names):
+    opened(fill(*names))
+    assert capsys.readouterr().err == ""
+
+
 def test_labels_csv_says_all(fill, opened):
     dataset = opened(
         fill(

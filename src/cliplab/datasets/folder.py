@@ -209,8 +209,24 @@ def _from_folders(path: Path, tree: Tree) -> _Layout:
     bare = [folder for folder in tree.bare if folder.count("/") == depth - 2]
     _tell("without pictures", bare, path, what="folder")
     parts = [file.split("/", depth - 1) for file in files]
+    _tell_domains(path, [(part[depth - 2], part[depth - 1]) for part in parts])
     texts = {LABEL: [path_id(part[depth - 2]) for part in parts]}
     return _Layout(files, texts, [splits[part[0]] for part in parts] if splits else None)
+
+
+def _tell_domains(path: Path, pictures: Sequence[tuple[str, str]]) -> None:
+    """Say so where each class (class, path in it) has the same folders: they may be the classes."""
+    inside: dict[str, set[str]] = {}
+    for name, rest in pictures:
+        inside.setdefault(name, set()).add(rest.split("/")[0] if "/" in rest else "")
+    first, *others = inside.values()
+    if others and len(first) > 1 and "" not in first and all(one == first for one in others):
+        classes = listed(sorted(inside))
+        _say_once(
+            f"{path}: {classes} are taken for the classes, and each has the folders "
+            f"{listed(sorted(first))}. If these are the classes, name {path / min(inside)}, or do "
+            f"all of them with `cliplab transfer {path}`."
+        )
 
 
 def _split_folders(path: Path, tree: Tree) -> dict[str, str]:
