@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from cliplab.datasets.family import open_dataset
 from cliplab.display import LONGEST_NAME, bar_html, name_html
 from cliplab.nouns import Card, Dataset, Embeddings, Predictions, Record, Skipped, Task
 
@@ -197,3 +198,8 @@ def test_a_long_name_is_cut_and_whole_in_its_tooltip():
 def test_a_bar_without_a_value_is_nothing_and_an_interval_stays_inside():
     assert bar_html(None) == ""
     assert "left:0.0%;width:100.0%" in bar_html(0.5, -0.5, 1.5)
+
+
+def test_a_data_set_says_what_it_is_in_a_line():
+    digits = open_dataset("digits").dataset
+    assert repr(digits) == "Dataset('digits', 1,797 pictures; classes: digit (10))"

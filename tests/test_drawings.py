@@ -44,6 +44,7 @@ def test_all_of_them_text_after_text(made):
     assert made.tokens.shape == (5, 4, 4)
     assert made.texts == ("a cat", "a cat", "a cat", "a dog", "a dog")
     assert made.scores is None
+    assert repr(made) == "Drawings(3 of 'a cat', 2 of 'a dog'; seed 7)"
 
 
 def test_ink_is_shown_dark_on_white():

@@ -81,6 +81,10 @@ class Drawings:
     def __len__(self) -> int:
         return sum(len(group.pixels) for group in self.groups)
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"{len(group.pixels)} of {group.text!r}" for group in self.groups)
+        return f"Drawings({told}; seed {self.seed})"
+
     @property
     def pixels(self) -> np.ndarray:
         """(N, C, H, W) uint8, text after text."""

@@ -148,6 +148,10 @@ class Dataset(display.DatasetInNotebook):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        tasks = ", ".join(f"{name} ({len(t.class_names)})" for name, t in self.tasks.items())
+        return f"Dataset({self.name!r}, {len(self):,} pictures; classes: {tasks})"
+
     def task(self, name: str | None = None) -> Task:
         """Give the task of that name, the default one without."""
         from cliplab.runtime.errors import UnknownName
