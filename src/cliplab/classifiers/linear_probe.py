@@ -21,7 +21,6 @@ from cliplab.classifiers.family import (
     ProbeConfig,
     Problem,
     inputs,
-    join,
     reads_features,
     take,
     training_part,
@@ -138,13 +137,13 @@ def _fitted(
     from cliplab.classifiers.solver.prepared import prepare
     from cliplab.classifiers.solver.solve import solve
 
-    everything = join(train, problem.validation)
-    classes, labels = np.unique(everything.labels, return_inverse=True)
+    parts = [train] if problem.validation is None else [train, problem.validation]
+    classes, labels = np.unique(np.concatenate([p.labels for p in parts]), return_inverse=True)
     c, trace, start = (chosen, [], None) if isinstance(chosen, float) else chosen[:3]
     if not isinstance(chosen, float) and len(chosen.classes) != len(classes):
         start = None  # validation pictures bring classes of their own
-    read, begun = inputs(everything, problem.config), time.perf_counter()
-    with few_threads_if_small(read.size * len(classes)):
+    read, begun = [inputs(part, problem.config) for part in parts], time.perf_counter()
+    with few_threads_if_small(sum(part.size for part in read) * len(classes)):
         ready = prepare(read, labels, len(classes), device=solver_device(problem.device))
         strengths = [penalty(c, len(classes))]
         found = solve(ready, strengths, recipe.final_gap, starts=[start])[0]
@@ -156,7 +155,7 @@ def _fitted(
         "protocol_source": recipe.source,
         "features": "pre" if reads_features(train, problem.config) else "post",
         "normalize": problem.config.normalize,
-        "n_train": len(everything),
+        "n_train": len(labels),
         "iterations": found.steps,
         "evaluations": found.evaluations,
         "converged": found.converged,

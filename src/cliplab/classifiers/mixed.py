@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cliplab.classifiers import linear_probe, zero_shot
-from cliplab.classifiers.family import Problem, join, take, training_part
+from cliplab.classifiers.family import Problem, take, training_part
 from cliplab.classifiers.few_labels import ChosenProbe, choose_probe
 from cliplab.classifiers.trials import FOLDS
 from cliplab.nouns import Embeddings, Predictions
@@ -95,7 +95,7 @@ def fit(problem: Problem) -> Mixed:
         "C_chosen": chosen.how,
         "features": probe.settings["features"],
         "normalize": problem.config.normalize,
-        "n_train": len(join(train, problem.validation)),
+        "n_train": len(train) + (0 if problem.validation is None else len(problem.validation)),
     }
     return Mixed(text, probe, weights, problem.class_names, settings, chosen.trace)
 

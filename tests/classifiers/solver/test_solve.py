@@ -152,3 +152,33 @@ def test_bad_input_is_told():
         LinearProbe().fit(x, y, sample_weight=[1, 0, 1, 0])
     with pytest.raises(ValueError, match=r"[Nn]egative"):
         LinearProbe().fit(x, y, sample_weight=[1, -1, 1, 1])
+
+
+@pytest.mark.parametrize("cuts", [(100,), (1, 299), (0, 150, 150, 300)])
+def test_features_in_parts_are_solved_as_the_whole_is(cuts):
+    case = make_case(300, 12, 6)
+    x = case.x.astype(np.float32)
+    whole = prepare(x, case.y, 6)
+    parted = prepare(np.split(x, cuts), case.y, 6)
+    assert len(parted.x) == 300
+    assert all((parted.x[i : i + 7] == whole.x[i : i + 7]).all() for i in range(0, 300, 7))
+    solutions = [solve(ready, [0.1, 10.0], 1e-6) for ready in (whole, parted)]
+    for one, other in zip(*solutions, strict=True):
+        assert (one.weights == other.weights).all()
+        assert (one.intercept == other.intercept).all()
+        assert one.gap == other.gap
+
+
+def test_parts_of_few_pictures_are_solved_in_their_span():
+    case = make_case(60, 100, 5)
+    whole, parted = prepare(case.x, case.y, 5), prepare(np.split(case.x, [20]), case.y, 5)
+    one, other = (solve(ready, [1.0], 1e-6)[0] for ready in (whole, parted))
+    assert (one.weights == other.weights).all()
+
+
+def test_rows_of_one_part_are_a_view():
+    parts = np.split(np.arange(12.0).reshape(6, 2), [4])
+    rows = prepare([*parts], np.array([0, 1, 0, 1, 0, 1]), 2).x
+    rows[1:3][0] = 7.0
+    assert parts[0][1].tolist() == [7.0, 7.0]
+    assert rows[3:5].tolist() == [[6.0, 7.0], [8.0, 9.0]]

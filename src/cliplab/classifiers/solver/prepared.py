@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 BLOCK = 2_000_000  # numbers in a block of rows: what lies in memory beside features and copy
+
+
+class Rows:
+    """Features in several parts, read as one by slices of rows and never joined as a whole.
+
+    Parameters
+    ----------
+    parts
+        (N_i, F) each, of one dtype and device.
+    """
+
+    def __init__(self, parts: Sequence[torch.Tensor]) -> None:
+        self._parts = tuple(parts)
+        self._ends: list[int] = np.cumsum([len(part) for part in parts]).tolist()
+        self.dtype, self.device = parts[0].dtype, parts[0].device
+        self.shape: tuple[int, int] = (self._ends[-1], parts[0].shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> torch.Tensor:
+        """Rows (B, F): a view where they lie in one part."""
+        start, stop, _ = rows.indices(len(self))
+        found, before = [], 0
+        for part, end in zip(self._parts, self._ends, strict=True):
+            if start < end and before < stop:
+                found.append(part[max(start - before, 0) : stop - before])
+            before = end
+        return found[0] if len(found) == 1 else torch.cat(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +49,7 @@ class Prepared:
     does not see it; and where there are fewer pictures than features, no optimum leaves their span.
     """
 
-    x: torch.Tensor  # (N, F) float32 or float64, the features as given
+    x: Rows  # (N, F) float32 or float64, the features as given
     mean: torch.Tensor  # (F,) float64, weighted
     basis: torch.Tensor  # (F, R) float64, orthonormal columns
     z: torch.Tensor  # (N, R) of x's dtype: (x - mean) basis
@@ -58,7 +87,7 @@ def row_blocks(n: int, width: int) -> Iterator[slice]:
 
 
 def prepare(
-    x: np.ndarray,
+    x: np.ndarray | Sequence[np.ndarray],
     labels: np.ndarray,
     n_classes: int,
     *,
@@ -70,7 +99,8 @@ def prepare(
     Parameters
     ----------
     x
-        (N, F) float32 or float64, finite. On the CPU it is not copied.
+        (N, F) float32 or float64, finite; or several of one dtype, whose rows follow each other.
+        On the CPU nothing is copied.
     labels
         (N,) int64 in 0..n_classes - 1; each class has a picture.
     weight
@@ -81,7 +111,8 @@ def prepare(
     there = torch.device(device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # read-only memory: nothing is written to it
-        features = torch.from_numpy(np.ascontiguousarray(x)).to(there)
+        parts = [x] if isinstance(x, np.ndarray) else x
+        features = Rows([torch.from_numpy(np.ascontiguousarray(p)).to(there) for p in parts])
     s = None if weight is None else torch.as_tensor(weight, dtype=torch.float64, device=there)
     y = torch.as_tensor(labels, dtype=torch.int64, device=there)
     mean = _mean(features, s)
@@ -121,7 +152,7 @@ def _weighted(values: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
     return values if share is None else values * share
 
 
-def _mean(x: torch.Tensor, s: torch.Tensor | None) -> torch.Tensor:
+def _mean(x: Rows, s: torch.Tensor | None) -> torch.Tensor:
     """(F,) mean of the pictures as often as they count, so that weights equal repetitions."""
     total = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
     for rows in row_blocks(len(x), 4 * x.shape[1]):
@@ -129,12 +160,12 @@ def _mean(x: torch.Tensor, s: torch.Tensor | None) -> torch.Tensor:
     return total / (len(x) if s is None else s.sum())
 
 
-def _eigenbasis(x: torch.Tensor, mean: torch.Tensor, s: torch.Tensor | None) -> torch.Tensor:
+def _eigenbasis(x: Rows, mean: torch.Tensor, s: torch.Tensor | None) -> torch.Tensor:
     """(F, R) eigenvectors of the scatter of the pictures, R = min(N, F)."""
     n, width = x.shape
     span = None
     if n < width:  # few pictures: first into their span, exactly
-        span = torch.linalg.qr((x.double() - mean).T).Q
+        span = torch.linalg.qr((x[:].double() - mean).T).Q
     rank = width if span is None else n
     gram = torch.zeros((rank, rank), dtype=torch.float64, device=x.device)
     for rows in row_blocks(n, 4 * width):
