@@ -118,6 +118,7 @@ def test_a_class_may_be_called_as_a_split_is(fill, opened):
 
 def test_what_is_passed_over_is_counted_once_on_stderr(fill, opened, capsys):
     root = fill("cat/1.jpg", "dog/1.jpg", "cat/a.txt", "b.json", "c.md", "d.md", "top.jpg")
+    (root / "drawings.json").write_text("{}")  # what `cliplab draw` leaves is no surprise
     (root / "emu").mkdir()
     for _ in range(2):
         assert len(opened(root)) == 2

@@ -27,6 +27,8 @@ HOW = (
     f"{LABELS_CSV} with the header path,label (or a {CAPTIONS_CSV} with picture,caption)."
 )
 
+KNOWN = (CAPTIONS_CSV, "drawings.json", "drawings.json.lock")  # beside pictures; no word of these
+
 _say_once = cache(say)  # a data set may be opened many times in one run
 
 
@@ -204,7 +206,7 @@ def _from_folders(path: Path, tree: Tree) -> _Layout:
         where = f"directly in {listed(sorted(splits))}" if splits else "directly in it"
         raise DataError(f"{path} has pictures {where} but no class folders. {HOW}")
     _tell("beside the class folders", beside, path)
-    others = [file for file in tree.others if file != CAPTIONS_CSV]
+    others = [file for file in tree.others if file not in KNOWN]
     _tell("without a picture's suffix", others, path, what="file")
     bare = [folder for folder in tree.bare if folder.count("/") == depth - 2]
     _tell("without pictures", bare, path, what="folder")
