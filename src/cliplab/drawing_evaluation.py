@@ -50,6 +50,7 @@ RECOGNIZER_STEPS = 2_000  # of the recogniser that judges: within two minutes of
 TAUGHT_STEPS = 600  # of each of the two classifiers that learn from as few pictures as are drawn
 DRAWS = 1_000  # resamples of the intervals
 PAIRS = 20  # closest pairs that are listed
+PROTOCOL = 2  # raised when what is measured changes: an older run is not taken for one of today
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,8 @@ def _identity(
         else [drawings.name, dict(drawings.identity)]
     )
     real = [dataset.content_digest(), _marks(dataset), task.name]
-    return digest_of([drawn, real, config.n, config.seed, RECOGNIZER_STEPS, TAUGHT_STEPS])
+    steps = (RECOGNIZER_STEPS, TAUGHT_STEPS)
+    return digest_of([PROTOCOL, drawn, real, config.n, config.seed, steps])
 
 
 def _marks(dataset: Dataset) -> list[list[object]]:

@@ -43,6 +43,10 @@ class EvaluateTokenizerConfig:
             raise UsageError(f"pictures {self.pictures}: give 1 or more.")
         if self.on_bad not in ("list", "fail"):
             raise UsageError(f"--on-bad {self.on_bad}: give list or fail.")
+        if self.memory is not None:
+            from cliplab.training.memory import parse_bytes
+
+            parse_bytes(self.memory)
 
 
 def evaluate_tokenizer(

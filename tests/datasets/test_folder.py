@@ -148,6 +148,7 @@ def test_domains_that_are_taken_for_classes_are_named(fill, opened, capsys):
         ("cat/a/1.jpg", "cat/b/1.jpg", "cat/1.jpg", "dog/a/1.jpg", "dog/b/1.jpg", "dog/1.jpg"),
         ("cat/1.jpg", "dog/1.jpg"),
         ("cat/a/1.jpg", "dog/a/1.jpg"),
+        ("train/cat/a/1.jpg", "train/cat/b/1.jpg", "train/dog/a/1.jpg", "train/dog/b/1.jpg"),
     ],
 )
 def test_folders_within_classes_are_no_domains(fill, opened, capsys, names):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
 
+from cliplab.datasets.archived import ArchivePictures
 from cliplab.datasets.drawings import DrawingOptions, read_drawings
 from cliplab.nouns import Card
+from cliplab.runtime.archives import list_members
 from cliplab.tokenizers.pixel_store import open_pixels, source_marks
 
 SQUARE = [[[0, 255, 255, 0, 0], [0, 0, 255, 255, 0]]]
@@ -74,3 +77,17 @@ def test_pictures_with_digests_need_no_marks(drawn):
     digests = np.array(["ab"] * len(dataset), dtype=object)
     assert source_marks(dataset)
     assert source_marks(dataclasses.replace(dataset, digests=digests)) == []
+
+
+def test_pictures_in_archives_are_marked_by_their_archives(drawn, tmp_path):
+    archive = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for i in range(6):
+            made.writestr(f"cat/{i}.png", f"{i}")
+    members = list_members(archive).members
+    source = ArchivePictures(members, {"pictures": archive})
+    dataset = dataclasses.replace(strokes(drawn), source=source)
+    marks = source_marks(dataset)
+    assert [mark[0] for mark in marks[1:]] == ["pictures.zip"]
+    os.utime(archive, (1, 1))
+    assert source_marks(dataset) != marks

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from tests.cli.conftest import make_photos
 
 from cliplab.datasets.family import open_dataset
 from cliplab.runtime.errors import DataError, UsageError
@@ -190,6 +191,35 @@ def test_codes_in_use_are_not_complained_of(capsys):
 def test_more_than_there_is_of_pictures_is_refused(digits, tmp_path):
     with pytest.raises(DataError, match="fewer than a batch"):
         train_tokenizer(digits, dataclasses.replace(QUICK, batch_size=2000), tmp_path / "t")
+
+
+@pytest.mark.parametrize("minutes", [None, 0.01])
+def test_a_batch_that_is_not_asked_for_holds_what_can_be_read(tmp_path, minutes, monkeypatch):
+    monkeypatch.setattr(training, "steps_in", lambda _minutes, take: take(0) or 4)
+    photos = make_photos(tmp_path / "photos", 6)
+    train = open_dataset(photos).dataset
+    broken = train.ids[train.rows("label", "train")[0]]
+    (photos / broken).write_bytes(b"cut short")
+    steps = None if minutes else 4
+    config = dataclasses.replace(QUICK, batch_size=None, steps=steps, minutes=minutes)
+    data = open_dataset(photos).dataset
+    folder = train_tokenizer(data, config, tmp_path / "t")
+    about = json.loads((folder / ABOUT).read_text())
+    n_train = len(data.rows("label", "train"))
+    assert about["recipe"]["batch_size"] == n_train - 1
+    assert about["n_train"] == n_train - 1
+    train_tokenizer(data, config, folder)  # is known as finished
+
+
+def test_a_batch_that_is_asked_for_must_be_read_before_anything_is_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "steps_in", lambda *_: pytest.fail("was timed"))
+    photos = make_photos(tmp_path / "photos", 6)
+    data = open_dataset(photos).dataset
+    rows = data.rows("label", "train")
+    (photos / data.ids[rows[0]]).write_bytes(b"cut short")
+    config = dataclasses.replace(QUICK, batch_size=len(rows), steps=None, minutes=0.01)
+    with pytest.raises(DataError, match="can be read, fewer than a batch"):
+        train_tokenizer(open_dataset(photos).dataset, config, tmp_path / "t")
 
 
 def test_out_of_memory_the_same_batch_is_done_in_halves(digits, tmp_path, monkeypatch):

@@ -211,7 +211,8 @@ def _from_folders(path: Path, tree: Tree) -> _Layout:
     bare = [folder for folder in tree.bare if folder.count("/") == depth - 2]
     _tell("without pictures", bare, path, what="folder")
     parts = [file.split("/", depth - 1) for file in files]
-    _tell_domains(path, [(part[depth - 2], part[depth - 1]) for part in parts])
+    if not splits:
+        _tell_domains(path, [(part[0], part[1]) for part in parts])
     texts = {LABEL: [path_id(part[depth - 2]) for part in parts]}
     return _Layout(files, texts, [splits[part[0]] for part in parts] if splits else None)
 

@@ -31,7 +31,7 @@ from cliplab.tokenizers.quantizers.family import Quantizer
 class Thrift:
     """What is recomputed in the backward pass in place of being kept."""
 
-    groups: bool = False  # each group of the networks: a third more time, a half of the memory
+    groups: bool = False  # each group of the networks: more time, a half of the memory
     rows: int | None = None  # the quantizer, so many rows at once; None: all, and kept
 
 

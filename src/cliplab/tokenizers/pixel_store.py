@@ -8,7 +8,7 @@ its rows from the file. N pictures, C channels, H W pixels.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -132,6 +132,8 @@ def source_marks(dataset: Dataset) -> list[list[object]]:
     Its content digest would not change with the files, nor with how drawings look (its name does).
     """
     paths = getattr(dataset.source, "paths", ())
+    if isinstance(paths, Mapping):
+        paths = tuple(paths.values())
     if not len(paths) or all(dataset.digests):
         return []
     found = [(path, path.stat()) for path in sorted(set(paths))]

@@ -101,7 +101,7 @@ def _what_fits(recipe: Recipe, budget: int, base: int) -> dict[str, int]:
     found: dict[str, int] = {}
     if base >= budget:
         return found
-    least = {"size": 1 << (recipe.groups - 1), "width": 8}
+    least = {"size": max(4, 1 << (recipe.groups - 1)), "width": 8}
     for name, smallest in least.items():
         value = getattr(recipe, name) // 2 // smallest * smallest
         while value >= smallest:

@@ -181,6 +181,13 @@ def _job(
         on_bad=config.on_bad,
         workers=config.workers,
     )
+    if (n := len(pixels.rows)) < recipe.batch_size:
+        if config.batch_size is not None or not n:
+            raise DataError(
+                f"{n} training pictures can be read, fewer than a batch of {recipe.batch_size}; "
+                f"give --batch-size {n} or less."
+            )
+        recipe = replace(recipe, batch_size=n)
     job = _Job(recipe, pixels, shown, skipped, plan, device, folder, identity)
     if config.minutes and notes is None:
         recipe = replace(recipe, steps=_steps_in(job, config.minutes))
@@ -240,11 +247,6 @@ def _train(job: _Job) -> None:
     model = _model(recipe, job.device)
     gradient = TokenizerGradient(model, job.pixels, recipe, job.plan, job.device)
     n = len(job.pixels.rows)
-    if n < recipe.batch_size:
-        raise DataError(
-            f"{n} training pictures can be read, fewer than a batch of {recipe.batch_size}; give "
-            f"--batch-size {n} or less."
-        )
     draw = reconstructions(job.shown, recipe, job.device) if len(job.shown) else None
     with watching(job.folder, recipe.steps, draw=draw) as watch:
         done = train(
