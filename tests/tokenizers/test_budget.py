@@ -45,3 +45,44 @@ def test_a_training_stays_within_its_memory(tmp_path, memory, settings):
     assert done.returncode == 0, done.stderr
     assert "Batches of" in done.stderr  # the plan was told
     assert int(done.stdout) <= parse_bytes(memory)
+
+
+TIMED = """
+import sys
+from pathlib import Path
+import numpy as np
+from cliplab.datasets.family import open_dataset
+from cliplab.tokenizers import training
+from cliplab.tokenizers.config import TokenizerConfig
+from cliplab.training.memory import Plan, resident_memory
+out = Path(sys.argv[1])
+config = TokenizerConfig(size=8, groups=3, blocks=3, width=128, codes=16, steps=8, batch_size=1)
+recipe = training.resolve(config, 8, True)
+digits = open_dataset("digits").dataset
+pixels, _ = training.open_pixels(digits, np.arange(64), size=(8, 8), channels=1, folder=out)
+shown = np.empty((0, 1, 8, 8), np.uint8)
+job = training._Job(recipe, pixels, shown, (), Plan(1), "cpu", out, {})
+training._warm_up(recipe)
+def timed(minutes, take):
+    take(0)
+    print(resident_memory())
+    return 5
+training.steps_in = timed
+print(resident_memory())
+training._steps_in(job, 1.0)
+print(resident_memory())
+"""
+
+
+@pytest.mark.slow
+def test_what_was_timed_leaves_no_memory_behind(tmp_path):
+    """Ten million parameters with gradients, optimiser and average are some 200 MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", TIMED, str(tmp_path)],
+        env={**os.environ, "CLIPLAB_HOME": str(tmp_path / "home")},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    before, held, after = map(int, done.stdout.split())
+    assert held - before > 100 << 20
+    assert after - before < (held - before) / 4

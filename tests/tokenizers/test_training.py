@@ -19,7 +19,7 @@ from cliplab.tokenizers.opening import load_tokenizer
 from cliplab.tokenizers.saved import ABOUT
 from cliplab.tokenizers.steps import TECHNIQUES, TokenizerGradient, batches_from
 from cliplab.tokenizers.training import train_tokenizer
-from cliplab.training.memory import Plan, TooLittleMemory, resident_memory
+from cliplab.training.memory import Plan, TooLittleMemory
 from cliplab.training.tensor_files import TensorFile
 
 QUICK = TokenizerConfig(
@@ -124,31 +124,6 @@ def test_a_time_fixes_the_number_of_steps_once(digits, tmp_path, monkeypatch):
     folder = train_tokenizer(digits, config, tmp_path / "t")
     assert json.loads((folder / ABOUT).read_text())["recipe"]["steps"] == 5
     train_tokenizer(digits, config, tmp_path / "t")  # finished: the time is not asked again
-
-
-@pytest.mark.slow
-def test_what_was_timed_leaves_no_memory_behind(digits, tmp_path, monkeypatch):
-    """Ten million parameters with gradients, optimiser and average are some 200 MB."""
-    config = dataclasses.replace(QUICK, width=128, groups=3, blocks=3, batch_size=1)
-    recipe = training.resolve(config, 8, True)
-    pixels, _ = training.open_pixels(
-        digits, np.arange(64), size=(8, 8), channels=1, folder=tmp_path
-    )
-    shown, plan = np.empty((0, 1, 8, 8), np.uint8), Plan(1)
-    job = training._Job(recipe, pixels, shown, (), plan, "cpu", tmp_path, {})
-    training._warm_up(recipe)
-    held: list[int] = []
-
-    def timed(minutes, take):
-        take(0)
-        held.append(resident_memory())
-        return 5
-
-    monkeypatch.setattr(training, "steps_in", timed)
-    before = resident_memory()
-    assert training._steps_in(job, 1.0) == 5
-    assert held[0] - before > 100 << 20
-    assert resident_memory() - before < (held[0] - before) / 4
 
 
 def test_a_batch_that_was_not_asked_for_holds_what_there_is(digits, tmp_path, capsys):
